@@ -1,0 +1,1 @@
+"""What a service or a host installs to be monitored."""

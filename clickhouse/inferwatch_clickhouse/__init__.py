@@ -1,0 +1,1 @@
+"""Landing in ClickHouse: migrations, sink and queries."""

@@ -1,0 +1,1 @@
+"""The command line, which composes schemas, agents, streams and clickhouse."""

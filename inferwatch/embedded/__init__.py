@@ -1,0 +1,1 @@
+"""The embedded default: broker, ClickHouse and registry as child processes."""

@@ -1,0 +1,1 @@
+"""Faust stream processors: from events to block aggregates."""

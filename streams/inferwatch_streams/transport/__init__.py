@@ -1,0 +1,1 @@
+"""Kafka reading as chunks of record batches, as a Faust transport."""
