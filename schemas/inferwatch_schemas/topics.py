@@ -1,0 +1,95 @@
+"""The topic catalogue: every Kafka topic of Inferwatch, in one place.
+
+Nothing else in the project spells a topic's name, schema, partitions or retention.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+KIB: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One Kafka topic.
+
+    Attributes:
+        name: Full name in Kafka.
+        key: What the record key is, as UTF-8 text.
+        schemas: Avro records it may carry (names under ``avro/``).
+        partitions: Partitions at creation; may be raised later, never lowered.
+        retention_ms: How long records are kept, in milliseconds.
+        cleanup: Kafka's ``cleanup.policy``.
+        max_value_bytes: A larger value is not an event; it goes to the dead letters.
+        source: Whether services and hosts publish to it; the aggregation reads exactly these.
+        about: One sentence for ``inferwatch topics list``.
+    """
+
+    name: str
+    key: str
+    schemas: tuple[str, ...]
+    partitions: int
+    retention_ms: int
+    cleanup: Literal["delete", "compact"]
+    max_value_bytes: int
+    source: bool
+    about: str
+
+    def subject(self, schema: str) -> str:
+        """Registry subject of one of its schemas.
+
+        A topic of one schema uses Confluent's TopicNameStrategy, the default of every
+        serializer; a topic of several uses TopicRecordNameStrategy.
+        """
+        return (
+            f"{self.name}-value" if len(self.schemas) == 1 else f"{self.name}-inferwatch.{schema}"
+        )
+
+    def config(self) -> dict[str, str]:
+        """Kafka's own topic settings, as creation and comparison take them."""
+        return {
+            "cleanup.policy": self.cleanup,
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(max(1024 * KIB, 2 * self.max_value_bytes)),
+        }
+
+
+REQUESTS: Final = Topic(
+    "inferwatch.requests", "service", ("request",), 4, 7 * DAY_MS, "delete", 256 * KIB,
+    source=True, about="One call of a model.",
+)  # fmt: skip
+RESOURCES: Final = Topic(
+    "inferwatch.resources", "host", ("resource",), 2, 7 * DAY_MS, "delete", 256 * KIB,
+    source=True, about="One sample of a host or GPU.",
+)  # fmt: skip
+EXPOSURES: Final = Topic(
+    "inferwatch.exposures", "user", ("exposure",), 2, 30 * DAY_MS, "delete", 256 * KIB,
+    source=True, about="A user saw a variant of an experiment.",
+)  # fmt: skip
+CONVERSIONS: Final = Topic(
+    "inferwatch.conversions", "user", ("conversion",), 2, 30 * DAY_MS, "delete", 256 * KIB,
+    source=True, about="A user did what an experiment measures.",
+)  # fmt: skip
+AGGREGATES: Final = Topic(
+    "inferwatch.aggregates", "signal and dimensions",
+    ("request_aggregate", "resource_aggregate", "exposure_aggregate", "conversion_aggregate"),
+    4, 3 * DAY_MS, "delete", 1024 * KIB,
+    source=False, about="A block's share of one window of a signal.",
+)  # fmt: skip
+DEAD_LETTERS: Final = Topic(
+    "inferwatch.dead_letters", "source topic", ("dead_letter",), 1, 30 * DAY_MS, "delete",
+    4096 * KIB,
+    source=False, about="Bytes that could not be read, where they were, and why.",
+)  # fmt: skip
+
+TOPICS: Final = (REQUESTS, RESOURCES, EXPOSURES, CONVERSIONS, AGGREGATES, DEAD_LETTERS)
+BY_NAME: Final = {topic.name: topic for topic in TOPICS}
+SOURCES: Final = tuple(topic for topic in TOPICS if topic.source)
+
+
+def topic_of(schema: str) -> Topic:
+    """The topic that carries a schema, by the schema's name."""
+    return next(topic for topic in TOPICS if schema in topic.schemas)
