@@ -214,5 +214,7 @@ class Child:
             end = log.seek(0, os.SEEK_END)
             log.seek(max(self._log_start, end - _QUOTED_BYTES))
             lines = log.read().decode(errors="replace").split("\n")
-        quoted = " | ".join([line.strip() for line in lines if line.strip()][-_QUOTED_LINES:])
+        # The frames of a stack trace would push out the line that says what happened.
+        said = [line.strip() for line in lines if line.strip() and not line.startswith("\tat ")]
+        quoted = " | ".join(said[-_QUOTED_LINES:])
         return f"the end of {self._log}: {quoted or '(empty)'}"
