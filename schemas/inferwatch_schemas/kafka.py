@@ -52,12 +52,14 @@ class KafkaSettings:
                 )
         if self.security_protocol not in PROTOCOLS:
             raise KafkaSettingsError(
-                f"security.protocol is {self.security_protocol!r}; use one of {', '.join(PROTOCOLS)}."
+                f"security.protocol is {self.security_protocol!r}; "
+                f"use one of {', '.join(PROTOCOLS)}."
             )
         if self.security_protocol.startswith("SASL"):
             if self.sasl_mechanism not in MECHANISMS:
                 raise KafkaSettingsError(
-                    f"sasl.mechanism is {self.sasl_mechanism!r}; use one of {', '.join(MECHANISMS)}."
+                    f"sasl.mechanism is {self.sasl_mechanism!r}; "
+                    f"use one of {', '.join(MECHANISMS)}."
                 )
             if self.sasl_username is None or self.sasl_password is None:
                 raise KafkaSettingsError("SASL needs both sasl.username and sasl.password.")

@@ -86,7 +86,7 @@ class ConfluentRegistry:
             )
         except ImportError as error:
             raise SchemasError(
-                "A schema registry needs confluent-kafka's client: pip install 'inferwatch[registry]'."
+                "A schema registry needs its client: pip install 'inferwatch[registry]'."
             ) from error
         self.url = url
         options: dict[str, Any] = {"url": url, "max.retries": 1, **(settings or {})}
@@ -162,7 +162,9 @@ class ConfluentRegistry:
                 f"The schema registry at {self.url} failed with HTTP {error.http_status_code}: "
                 f"{error.error_message}"
             ) from error
-        except Exception as error:  # noqa: BLE001  # the client lets its HTTP library's errors through, and the library changes between its versions
+        except Exception as error:
+            # The client lets its HTTP library's errors through, and the library changes
+            # between its versions.
             raise RegistryUnavailableError(
                 f"The schema registry at {self.url} does not answer: {error}."
             ) from error

@@ -1,0 +1,1 @@
+"""Reading runs of Avro records as columns: needs the extra ``streams`` (numpy, numba)."""

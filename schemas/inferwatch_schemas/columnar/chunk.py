@@ -1,0 +1,88 @@
+"""A chunk: a run of consecutive records of one partition, still as bytes.
+
+The Faust transport delivers chunks; whoever processes them keeps to ``ChunkProcessor``, from which
+the transport learns how far it may commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+TopicPartition = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Consecutive records of one partition; the arrays hold one element a record.
+
+    Attributes:
+        topic: Topic name.
+        partition: Partition number.
+        start: Position the chunk was read from. At most the first record's offset: compaction and
+            control records leave gaps.
+        end: Position to read on from, at least the last record's offset plus one.
+        data: The record batches' records, decompressed and joined.
+        offsets: Kafka offsets, ascending.
+        timestamps: Kafka timestamps in milliseconds since 1970.
+        record_starts: Where each record begins in data, after its length.
+        value_starts: Where its value begins.
+        value_ends: Where its value ends (exclusive); -1 for a null value.
+    """
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    timestamps: NDArray[np.int64]
+    record_starts: NDArray[np.int64]
+    value_starts: NDArray[np.int64]
+    value_ends: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def value(self, index: int) -> bytes | None:
+        """Value of one record, None for a tombstone."""
+        end = int(self.value_ends[index])
+        return None if end < 0 else self.data[int(self.value_starts[index]) : end].tobytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Where reading of one partition begins after an assignment.
+
+    Attributes:
+        topic_id: Kafka's id of the topic.
+        start: First offset that will be read.
+        lost_from: Offset at which reading should have begun; below start when retention, or the
+            topic's deletion, removed records that were never counted.
+    """
+
+    topic_id: str
+    start: int
+    lost_from: int
+
+
+class ChunkProcessor(Protocol):
+    """What a transport of chunks asks of the application."""
+
+    def assign(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
+        """Forget every partition held so far and begin these."""
+        ...
+
+    async def drain(self) -> None:
+        """Make everything processed so far durable, or give up within a bounded time."""
+        ...
+
+    def floors(self) -> Mapping[TopicPartition, int]:
+        """Offset up to which each partition's results are durable: what may be committed."""
+        ...
