@@ -12,11 +12,16 @@ except ImportError as error:
         "inferwatch: the command line is not installed: pip install 'inferwatch[cli]'."
     ) from error
 
+from inferwatch.commands import topics
 from inferwatch.embedded.errors import EmbeddedError
 from inferwatch_schemas.errors import SchemasError
 
 # What a component says in one sentence. Anything else is a defect and keeps its traceback.
 ERRORS = (SchemasError, EmbeddedError)
+
+RUN = "Run"
+LOOK = "Look"
+SET_UP = "Set up"
 
 app = typer.Typer(
     name="inferwatch",
@@ -43,6 +48,9 @@ def inferwatch(
     ] = False,
 ) -> None:
     """Monitor AI services: events through Kafka to exact windows in ClickHouse."""
+
+
+app.add_typer(topics.app, name="topics", rich_help_panel=SET_UP)
 
 
 def run() -> None:

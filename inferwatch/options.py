@@ -76,14 +76,21 @@ def expanded(command: Callable[..., Result]) -> Callable[..., Result]:
 
 
 def _option(name: str, about: str, panel: str, variable: str, metavar: str | None = None) -> Any:
+    # The names of the variables are too long for a column of the help; its panels tell the rule.
     return typer.Option(
-        name, help=about, rich_help_panel=panel, envvar=f"INFERWATCH_{variable}", metavar=metavar
+        name,
+        help=about,
+        rich_help_panel=panel,
+        envvar=f"INFERWATCH_{variable}",
+        show_envvar=False,
+        metavar=metavar,
     )
 
 
 def _kafka(name: str, about: str, metavar: str) -> Any:
     variable = name.removeprefix("--").replace("-", "_").upper()
-    return _option(name, about, "Kafka", f"KAFKA_{variable}", metavar)
+    panel = "Kafka; also from the variables INFERWATCH_KAFKA_BOOTSTRAP_SERVERS, ..."
+    return _option(name, about, panel, f"KAFKA_{variable}", metavar)
 
 
 def kafka_settings(  # noqa: PLR0913  # an option is a parameter, and Kafka has these
@@ -148,7 +155,7 @@ RegistryUrl = Annotated[
     _option(
         "--registry",
         "Base URL of a schema registry with Confluent's API; the pinned schema ids without.",
-        "Schema registry",
+        "Schema registry; also from the variable INFERWATCH_REGISTRY_URL",
         "REGISTRY_URL",
         "URL",
     ),
@@ -178,5 +185,5 @@ def default_data_dir() -> Path:
 
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data", help="Folder of a demo's data.", envvar="INFERWATCH_DATA"),
+    typer.Option("--data", metavar="FOLDER", help="What a demo keeps.", envvar="INFERWATCH_DATA"),
 ]

@@ -19,3 +19,11 @@ class RegistryUnavailableError(SchemasError):
 
 class SchemaRefusedError(SchemasError):
     """The registry, or our own check, refuses a schema: the message says which field and why."""
+
+
+class KafkaUnavailableError(SchemasError):
+    """No broker answered in time: the same question may be asked again."""
+
+
+class KafkaRefusedError(SchemasError):
+    """A broker answered that it will not: the message gives its reason."""
