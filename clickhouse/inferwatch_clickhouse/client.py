@@ -1,0 +1,247 @@
+"""The one way to ClickHouse: clickhouse-connect over HTTP, with its errors translated.
+
+A ``ClickHouse`` connects at its first use and may be shared by threads. It retries nothing beyond
+a connection that the server had closed while idle: whoever loads data knows best how long to wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver import exceptions as driver
+from urllib3.exceptions import HTTPError
+
+from inferwatch_clickhouse.errors import (
+    ClickHouseAccessError,
+    ClickHouseError,
+    ClickHouseRefusedError,
+    ClickHouseUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from clickhouse_connect.driver.client import Client
+
+    from inferwatch_clickhouse.settings import ClickHouseSettings
+
+# ClickHouse, src/Common/ErrorCodes.cpp: what another attempt, later, may not meet again.
+_LATER: Final = {
+    3,  # UNEXPECTED_END_OF_FILE: the body did not arrive whole
+    159,  # TIMEOUT_EXCEEDED
+    202,  # TOO_MANY_SIMULTANEOUS_QUERIES
+    203,  # NO_FREE_CONNECTION
+    209,  # SOCKET_TIMEOUT
+    210,  # NETWORK_ERROR
+    236,  # ABORTED: the server is going down
+    241,  # MEMORY_LIMIT_EXCEEDED
+    242,  # TABLE_IS_READ_ONLY: its keeper is away
+    243,  # NOT_ENOUGH_SPACE
+    252,  # TOO_MANY_PARTS: merges lag behind
+    285,  # TOO_FEW_LIVE_REPLICAS
+    319,  # UNKNOWN_STATUS_OF_INSERT
+    394,  # QUERY_WAS_CANCELLED
+    425,  # SYSTEM_ERROR
+    745,  # SERVER_OVERLOADED
+    999,  # KEEPER_EXCEPTION
+}
+_ACCESS: Final = {
+    192,  # UNKNOWN_USER
+    193,  # WRONG_PASSWORD
+    194,  # REQUIRED_PASSWORD
+    497,  # ACCESS_DENIED
+    516,  # AUTHENTICATION_FAILED
+}
+
+# One body becomes one block, so one part a month of event time. Avro carries times as integers,
+# so no setting for the parsing of dates has a say.
+_INSERT: Final = {
+    "max_insert_block_size": 1 << 24,
+    "min_insert_block_size_rows": 1 << 24,
+    "min_insert_block_size_bytes": 1 << 30,
+    # A producer whose clock jumps about must not make a body that can never be stored.
+    "max_partitions_per_insert_block": 0,
+    # A newer writer may know fields that the table lacks, an older one lacks fields of the table.
+    "input_format_avro_allow_missing_fields": 1,
+    "input_format_null_as_default": 1,
+    # The answer is sent when the insert is done: an error cannot hide behind a status of 200.
+    "async_insert": 0,
+    "wait_end_of_query": 1,
+}
+
+_CODE = re.compile(r"\bCode:\s*(\d+)")
+_WHAT = re.compile(r"DB::Exception:\s*(.+)", re.DOTALL)
+_VERSION = re.compile(r"\s*\(version [^\n]*$")
+_CHUNK_BYTES = 1 << 16
+
+# The driver logs every failure with its traceback, and raises it as well.
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+
+
+class _Stream(Protocol):
+    def read(self, size: int) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class ClickHouse:
+    """A connection to ClickHouse, made at its first use.
+
+    Args:
+        settings: Where and as whom.
+        use_database: Whether statements run in the settings' database; without, it need not exist.
+    """
+
+    def __init__(self, settings: ClickHouseSettings, *, use_database: bool = True) -> None:
+        self.settings = settings
+        self._database = settings.database if use_database else "default"
+        self._lock = threading.Lock()
+        self._client: Client | None = None
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Rows of a query.
+
+        Args:
+            sql: May hold ``{name:Type}`` for each parameter.
+            parameters: Values, sent apart from the SQL.
+
+        Raises:
+            ClickHouseUnavailableError: No answer, or not now.
+            ClickHouseRefusedError: ClickHouse refuses the query.
+        """
+        with self._translated():
+            rows = self._connected().query(sql, parameters=dict(parameters or {})).result_rows
+            return [tuple(row) for row in rows]
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that returns nothing.
+
+        Args:
+            sql: As in ``query``.
+            parameters: As in ``query``.
+
+        Raises:
+            ClickHouseUnavailableError: No answer, or not now.
+            ClickHouseRefusedError: ClickHouse refuses the statement.
+        """
+        with self._translated():
+            self._connected().command(sql, parameters=dict(parameters or {}))
+
+    def stream(self, sql: str, format_name: str) -> Iterator[bytes]:
+        """The answer to a query in one of ClickHouse's formats, piece by piece.
+
+        Raises:
+            ClickHouseUnavailableError: No answer, or not now.
+            ClickHouseRefusedError: ClickHouse refuses the query.
+        """
+        with self._translated():
+            # Uncompressed, so that what is read is what the format says.
+            answer = cast("_Stream", self._connected().raw_stream(sql, fmt=format_name))
+            try:
+                while piece := answer.read(_CHUNK_BYTES):
+                    yield piece
+            finally:
+                answer.close()
+
+    def insert_avro(self, table: str, columns: Sequence[str], body: bytes) -> None:
+        """Store an Avro object container, whose fields are named as the table's columns.
+
+        Sent again after an error, the same records still count once: that is the tables' doing.
+
+        Args:
+            table: Name of the table; see ``tables.Table.storage``.
+            columns: Columns to fill from the body's fields of the same names; see
+                ``tables.Table.columns_from``. Other fields are skipped, and a column without a
+                field takes its default.
+            body: The container, header and blocks.
+
+        Raises:
+            ClickHouseUnavailableError: Not stored, or not known to be: send it again.
+            ClickHouseRefusedError: ClickHouse cannot take this body.
+        """
+        with self._translated():
+            self._connected().raw_insert(table, list(columns), body, settings=_INSERT, fmt="Avro")
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _connected(self) -> Client:
+        with self._lock:
+            if self._client is None:
+                parts = urlsplit(self.settings.url)
+                self._client = clickhouse_connect.get_client(
+                    interface=parts.scheme,
+                    host=parts.hostname,
+                    port=parts.port or (443 if parts.scheme == "https" else 80),
+                    proxy_path=parts.path,
+                    username=self.settings.user,
+                    password=self.settings.password,
+                    database=self._database,
+                    connect_timeout=max(1, round(self.settings.connect_seconds)),
+                    send_receive_timeout=max(1, round(self.settings.answer_seconds)),
+                    query_retries=0,
+                    # A session would allow one query at a time.
+                    autogenerate_session_id=False,
+                    dedicated_pool=True,
+                    tz_mode="aware",
+                )
+            return self._client
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (driver.ClickHouseError, HTTPError, OSError) as error:
+            raise self._translate(error) from error
+
+    def _translate(self, error: Exception) -> ClickHouseError:
+        text = str(error)
+        found = _CODE.search(text)
+        code = getattr(error, "code", None) or (int(found[1]) if found else None)
+        if code is None:
+            if isinstance(error, driver.ProgrammingError):
+                return ClickHouseRefusedError(f"ClickHouse's driver refuses: {_sentence(text)}")
+            return ClickHouseUnavailableError(
+                f"ClickHouse at {self.settings.url} does not answer ({_reason(error)}); "
+                "start it, or name another with --clickhouse-url."
+            )
+        message = _explanation(text)
+        if code in _LATER:
+            return ClickHouseUnavailableError(
+                f"ClickHouse at {self.settings.url} cannot do this now (code {code}): {message}"
+            )
+        if code in _ACCESS:
+            return ClickHouseAccessError(
+                f"ClickHouse at {self.settings.url} does not let user "
+                f"{self.settings.user!r} do this (code {code}): {message}",
+                code,
+            )
+        return ClickHouseRefusedError(f"ClickHouse refuses (code {code}): {message}", code)
+
+
+def _explanation(text: str) -> str:
+    found = _WHAT.search(text)
+    return _sentence(found[1] if found else text)
+
+
+def _sentence(text: str) -> str:
+    first = text.strip().splitlines()[0] if text.strip() else "no reason given"
+    return _VERSION.sub("", first).strip()
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause: the driver and its HTTP library wrap it several times."""
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    return _sentence(str(cause)) if str(cause) else type(cause).__name__
