@@ -105,13 +105,21 @@ class ConfluentRegistry:
                 f"schema {name!r} under subject {subject!r}; run: inferwatch schemas register",
                 lambda: self._client.lookup_schema(subject, _avro(releases.latest(name).text)),
             )
-            self._ids[name] = int(found.schema_id)
+            if found.schema_id is None:
+                raise UnknownSchemaError(
+                    f"The schema registry at {self.url} has {subject!r} without an id."
+                )
+            self._ids[name] = found.schema_id
         return self._ids[name]
 
     def schema(self, schema_id: int) -> Schema:
         """See ``Registry.schema``."""
         if schema_id not in self._schemas:
             found = self._ask(f"schema id {schema_id}", lambda: self._client.get_schema(schema_id))
+            if found.schema_type != "AVRO" or found.schema_str is None:
+                raise UnknownSchemaError(
+                    f"Schema id {schema_id} at {self.url} is {found.schema_type}, not AVRO."
+                )
             self._schemas[schema_id] = json.loads(found.schema_str)
         return self._schemas[schema_id]
 
@@ -132,15 +140,19 @@ class ConfluentRegistry:
 
     def require_backward(self) -> None:
         """Set BACKWARD compatibility on every subject of the catalogue."""
-        from confluent_kafka.schema_registry import ServerConfig  # noqa: PLC0415  # as above
+        from confluent_kafka.schema_registry import (  # noqa: PLC0415  # as above
+            ConfigCompatibilityLevel,
+            ServerConfig,
+        )
 
+        backward = ServerConfig(compatibility=ConfigCompatibilityLevel.BACKWARD)
         for topic in TOPICS:
             for name in topic.schemas:
                 subject = topic.subject(name)
                 self._ask(
                     f"subject {subject!r}",
                     lambda subject=subject: self._client.set_config(  # type: ignore[misc]  # lambda default
-                        subject, ServerConfig(compatibility="BACKWARD")
+                        subject, backward
                     ),
                 )
 
@@ -162,6 +174,9 @@ class ConfluentRegistry:
                 f"The schema registry at {self.url} failed with HTTP {error.http_status_code}: "
                 f"{error.error_message}"
             ) from error
+        except (AttributeError, KeyError, TypeError):
+            # No answer of a registry, but a defect here or in its client.
+            raise
         except Exception as error:
             # The client lets its HTTP library's errors through, and the library changes
             # between its versions.
