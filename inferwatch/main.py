@@ -12,7 +12,7 @@ except ImportError as error:
         "inferwatch: the command line is not installed: pip install 'inferwatch[cli]'."
     ) from error
 
-from inferwatch.commands import topics
+from inferwatch.commands import schemas, topics
 from inferwatch.embedded.errors import EmbeddedError
 from inferwatch_schemas.errors import SchemasError
 
@@ -51,6 +51,7 @@ def inferwatch(
 
 
 app.add_typer(topics.app, name="topics", rich_help_panel=SET_UP)
+app.add_typer(schemas.app, name="schemas", rich_help_panel=SET_UP)
 
 
 def run() -> None:
