@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import typer
 
+from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_schemas.kafka import MECHANISMS, PROTOCOLS, KafkaSettings
 from inferwatch_schemas.registry import ConfluentRegistry, PinnedRegistry, Registry
 
@@ -111,7 +112,7 @@ def kafka_settings(  # noqa: PLR0913  # an option is a parameter, and Kafka has 
         str | None,
         _kafka(
             "--sasl-password",
-            "Password for SASL; better by its variable, as others see a command line.",
+            "Password for SASL; better by its variable, as others see command lines.",
             "TEXT",
         ),
     ] = None,
@@ -172,6 +173,49 @@ def schema_registry(registry_url: RegistryUrl = None) -> Registry:
 
 
 SchemaRegistry = Annotated[Registry, From(schema_registry)]
+
+
+def _clickhouse(name: str, about: str, metavar: str) -> Any:
+    variable = name.removeprefix("--").replace("-", "_").upper()
+    panel = "ClickHouse; also from the variables INFERWATCH_CLICKHOUSE_URL, ..."
+    return _option(name, about, panel, variable, metavar)
+
+
+def clickhouse_settings(
+    *,
+    clickhouse_url: Annotated[
+        str | None, _clickhouse("--clickhouse-url", "HTTP interface.", "URL")
+    ] = None,
+    clickhouse_database: Annotated[
+        str, _clickhouse("--clickhouse-database", "Database of the tables.", "NAME")
+    ] = ClickHouseSettings().database,
+    clickhouse_user: Annotated[
+        str, _clickhouse("--clickhouse-user", "Name of the user.", "NAME")
+    ] = ClickHouseSettings().user,
+    clickhouse_password: Annotated[
+        str | None,
+        _clickhouse("--clickhouse-password", "Password; better by its variable.", "TEXT"),
+    ] = None,
+) -> ClickHouseSettings | None:
+    """How to reach ClickHouse, or None when no URL is named.
+
+    Raises:
+        ClickHouseSettingsError: A setting cannot be.
+    """
+    if clickhouse_url is None:
+        return None
+    return ClickHouseSettings(
+        url=clickhouse_url,
+        database=clickhouse_database,
+        user=clickhouse_user,
+        password=clickhouse_password or "",
+    )
+
+
+ClickHouse = Annotated[
+    ClickHouseSettings, From(clickhouse_settings, {"clickhouse_url": ClickHouseSettings().url})
+]
+ClickHouseIfNamed = Annotated[ClickHouseSettings | None, From(clickhouse_settings)]
 
 
 def default_data_dir() -> Path:
