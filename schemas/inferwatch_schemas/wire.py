@@ -100,14 +100,24 @@ def decode(value: bytes, registry: Registry) -> dict[str, Any]:
         UnknownSchemaError: Its schema id is unknown.
         ValueError: The bytes are no Avro of that schema, or have others after them.
     """
+    if len(value) < PREFIX.size:
+        raise ValueError(f"The value has {len(value)} bytes, fewer than Confluent's prefix.")
     magic, schema_id = PREFIX.unpack_from(value)
     if magic != MAGIC:
         raise ValueError(f"The first byte is {magic}; Confluent's wire format starts with 0.")
+    schema = parse_schema(registry.schema(schema_id))
     body = io.BytesIO(value[PREFIX.size :])
-    record = schemaless_reader(body, parse_schema(registry.schema(schema_id)), None)
+    try:
+        record = schemaless_reader(body, schema, None)
+    except Exception as error:
+        # fastavro lets through whatever the bytes made it stumble over.
+        raise ValueError(f"The bytes are no Avro of schema id {schema_id}: {error!r}.") from error
     if body.read(1):
         raise ValueError("Bytes follow the record.")
-    return record  # type: ignore[no-any-return, return-value]  # our schemas are records
+    if not isinstance(record, dict):
+        # To the caller it is one more kind of bytes that are not an event.
+        raise ValueError(f"Schema id {schema_id} is not a record.")  # noqa: TRY004  # as said above
+    return record
 
 
 def cloudevents_headers(
