@@ -59,6 +59,9 @@ _ACCESS: Final = {
     516,  # AUTHENTICATION_FAILED
 }
 
+# The answer is sent when it is complete: an error cannot hide behind a status of 200.
+_WHOLE_ANSWER: Final = {"wait_end_of_query": 1}
+
 # One body becomes one block, so one part a month of event time. Avro carries times as integers,
 # so no setting for the parsing of dates has a say.
 _INSERT: Final = {
@@ -70,13 +73,11 @@ _INSERT: Final = {
     # A newer writer may know fields that the table lacks, an older one lacks fields of the table.
     "input_format_avro_allow_missing_fields": 1,
     "input_format_null_as_default": 1,
-    # The answer is sent when the insert is done: an error cannot hide behind a status of 200.
     "async_insert": 0,
-    "wait_end_of_query": 1,
+    **_WHOLE_ANSWER,
 }
 
 _CODE = re.compile(r"\bCode:\s*(\d+)")
-_WHAT = re.compile(r"DB::Exception:\s*(.+)", re.DOTALL)
 _VERSION = re.compile(r"\s*\(version [^\n]*$")
 _CHUNK_BYTES = 1 << 16
 
@@ -134,15 +135,26 @@ class ClickHouse:
             self._connected().command(sql, parameters=dict(parameters or {}))
 
     def stream(self, sql: str, format_name: str) -> Iterator[bytes]:
-        """The answer to a query in one of ClickHouse's formats, piece by piece.
+        """The answer to a statement, piece by piece.
+
+        Args:
+            sql: One statement; a FORMAT of its own comes before ``format_name``.
+            format_name: One of ClickHouse's formats.
 
         Raises:
             ClickHouseUnavailableError: No answer, or not now.
             ClickHouseRefusedError: ClickHouse refuses the query.
         """
         with self._translated():
-            # Uncompressed, so that what is read is what the format says.
-            answer = cast("_Stream", self._connected().raw_stream(sql, fmt=format_name))
+            answer = cast(
+                "_Stream",
+                self._connected().raw_stream(
+                    sql,
+                    settings=_WHOLE_ANSWER,
+                    # The default format: a FORMAT clause would break statements that have none.
+                    transport_settings={"X-ClickHouse-Format": format_name},
+                ),
+            )
             try:
                 while piece := answer.read(_CHUNK_BYTES):
                     yield piece
@@ -230,8 +242,8 @@ class ClickHouse:
 
 
 def _explanation(text: str) -> str:
-    found = _WHAT.search(text)
-    return _sentence(found[1] if found else text)
+    """What ClickHouse says in its first line, without codes and class names in front."""
+    return _sentence(text).rpartition("DB::Exception: ")[2]
 
 
 def _sentence(text: str) -> str:
