@@ -34,6 +34,8 @@ class Chunk:
         record_starts: Where each record begins in data, after its length.
         value_starts: Where its value begins.
         value_ends: Where its value ends (exclusive); -1 for a null value.
+        corrupt: Records that stand for a whole record batch which could not be taken apart; the
+            value is the batch.
     """
 
     topic: str
@@ -46,6 +48,7 @@ class Chunk:
     record_starts: NDArray[np.int64]
     value_starts: NDArray[np.int64]
     value_ends: NDArray[np.int64]
+    corrupt: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -73,7 +76,11 @@ class Assignment:
 
 
 class ChunkProcessor(Protocol):
-    """What a transport of chunks asks of the application."""
+    """What the transport of chunks asks of a Faust app, as the app's attribute ``processor``."""
+
+    def topic_ids(self, names: frozenset[str]) -> Mapping[str, str]:
+        """Kafka's ids of topics, by name; may block, as it is called in a thread."""
+        ...
 
     def assign(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
         """Forget every partition held so far and begin these."""

@@ -7,15 +7,15 @@ fastavro is the oracle in the tests.
 
 # Compiled code passes positions and values as plain tuples of numbers, and takes its arrays one by
 # one: numba gives nothing better.
-# ruff: noqa: PLR0913, PLR0911, PLR0912, PLR2004, C901
+# ruff: noqa: PLR0913, PLR0917, PLR0911, PLR0912, PLR0915, PLR2004, C901
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import njit
 
+from inferwatch_schemas.columnar.compiling import compiled, inlined
 from inferwatch_schemas.columnar.program import (
     ARGUMENT,
     COLUMN,
@@ -31,10 +31,6 @@ from inferwatch_schemas.columnar.unaligned import load_f32, load_f64, load_u64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# Nothing here allocates, so numba need not count references to its arrays: counting took two
-# fifths of the time.
-COMPILED: Final[dict[str, bool]] = {"cache": True, "nogil": True, "_nrt": False}
 
 # numba takes module constants as literals, but not enum members of Python.
 _BOOLEAN, _INT, _LONG, _FLOAT, _DOUBLE = (int(op) for op in list(Op)[:5])
@@ -60,12 +56,13 @@ EMPTY: Final = -2
 SHORT: Final = -3
 WRONG_MAGIC: Final = -4
 OVERSIZED: Final = -5
+CORRUPT: Final = -6
 
 INT_MIN: Final = -(2**31)
 INT_MAX: Final = 2**31 - 1
 
 
-@njit(forceinline=True, **COMPILED)
+@inlined
 def read_varint(data: NDArray[np.uint8], pos: int, end: int) -> tuple[int, int]:
     """A zig-zag varint: its value and the position after it, or minus an error code."""
     result = np.uint64(0)
@@ -85,7 +82,7 @@ def read_varint(data: NDArray[np.uint8], pos: int, end: int) -> tuple[int, int]:
     return np.int64(result >> np.uint64(1)) ^ -np.int64(result & np.uint64(1)), pos
 
 
-@njit(**COMPILED)
+@compiled
 def valid_utf8(data: NDArray[np.uint8], pos: int, end: int) -> bool:
     """Whether bytes are UTF-8 (RFC 3629: no overlong forms, surrogates or values above U+10FFFF)."""
     while pos < end:
@@ -113,7 +110,7 @@ def valid_utf8(data: NDArray[np.uint8], pos: int, end: int) -> bool:
     return True
 
 
-@njit(**COMPILED)
+@compiled
 def schema_ids(
     data: NDArray[np.uint8],
     starts: NDArray[np.int64],
@@ -144,7 +141,7 @@ def schema_ids(
             )
 
 
-@njit(forceinline=True, **COMPILED)
+@inlined
 def read_number(
     data: NDArray[np.uint8], pos: int, end: int, op: int, argument: int
 ) -> tuple[int, int]:
@@ -163,7 +160,7 @@ def read_number(
     return value, pos
 
 
-@njit(forceinline=True, **COMPILED)
+@inlined
 def read_length(
     data: NDArray[np.uint8], pos: int, end: int, op: int, argument: int
 ) -> tuple[int, int]:
@@ -183,7 +180,7 @@ def read_length(
     return length, pos
 
 
-@njit(forceinline=True, **COMPILED)
+@inlined
 def read_float(data: NDArray[np.uint8], pos: int, end: int, op: int) -> tuple[float, int]:
     """A float or double, and the position after it or minus an error code.
 
@@ -198,7 +195,7 @@ def read_float(data: NDArray[np.uint8], pos: int, end: int, op: int) -> tuple[fl
     return number, pos + width
 
 
-@njit(**COMPILED)
+@compiled
 def skip_array(
     data: NDArray[np.uint8], pos: int, end: int, code: NDArray[np.int64], first: int, last: int
 ) -> int:
@@ -240,7 +237,7 @@ def skip_array(
                     return pos
 
 
-@njit(**COMPILED)
+@compiled
 def read_records(
     data: NDArray[np.uint8],
     begins: NDArray[np.int64],
@@ -325,7 +322,7 @@ def read_records(
             errors[row] = TRAILING_BYTES
 
 
-@njit(**COMPILED)
+@compiled
 def write_varint(out: NDArray[np.uint8], pos: int, value: int) -> int:
     """Write a zig-zag varint; the position after it."""
     rest = (np.uint64(value) << np.uint64(1)) ^ np.uint64(value >> 63)
@@ -337,7 +334,7 @@ def write_varint(out: NDArray[np.uint8], pos: int, value: int) -> int:
     return pos + 1
 
 
-@njit(**COMPILED)
+@compiled
 def append_origin(
     data: NDArray[np.uint8],
     begins: NDArray[np.int64],

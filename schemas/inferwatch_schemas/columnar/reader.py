@@ -28,6 +28,10 @@ FRAMING: Final = {
     kernel.TOMBSTONE: ("tombstone", "The record has no value."),
     kernel.EMPTY: ("empty", "The value is empty."),
     kernel.SHORT: ("truncated", "The value ends within the five bytes of Confluent's prefix."),
+    kernel.CORRUPT: (
+        "corrupt_batch",
+        "A record batch does not hold what its header says; the value is the whole batch.",
+    ),
     kernel.WRONG_MAGIC: (
         "wrong_magic",
         "The first byte is not 0: the value is not in Confluent's wire format.",
@@ -140,6 +144,8 @@ class ChunkReader:
         kernel.schema_ids(
             chunk.data, chunk.value_starts, chunk.value_ends, self._topic.max_value_bytes, ids
         )
+        if chunk.corrupt:
+            ids[list(chunk.corrupt)] = kernel.CORRUPT
         parts: list[Part] = []
         bad: list[BadRecord] = []
         alike = len(ids) > 0 and ids.min() == ids.max()
@@ -164,7 +170,8 @@ class ChunkReader:
             return BadRecord(
                 row,
                 "oversized",
-                f"The value has {size} bytes; {self._topic.name} takes {self._topic.max_value_bytes}.",
+                f"The value has {size} bytes; "
+                f"{self._topic.name} takes {self._topic.max_value_bytes}.",
             )
         return BadRecord(row, *FRAMING[code])
 

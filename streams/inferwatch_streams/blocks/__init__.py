@@ -1,0 +1,1 @@
+"""Block aggregation: partitions cut into blocks of offsets, each counted into rows."""

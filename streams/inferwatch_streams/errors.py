@@ -1,0 +1,21 @@
+"""Errors of the stream processors."""
+
+
+class StreamsError(Exception):
+    """Base of everything this component raises."""
+
+
+class StreamsSettingsError(StreamsError):
+    """A setting cannot be; the message says what to change."""
+
+
+class MissingCodecError(StreamsError):
+    """A compression library that records may need is not installed."""
+
+
+class UnsupportedVersionError(StreamsError):
+    """An installed package is of a version whose internals are not known to fit."""
+
+
+class EmitError(StreamsError):
+    """The broker did not acknowledge rows that were sent to it."""

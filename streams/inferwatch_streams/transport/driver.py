@@ -1,0 +1,212 @@
+"""Faust transport ``chunks://``: Faust's aiokafka driver, reading chunks and committing floors.
+
+What differs from Faust's own driver, and why (docs/decisions/0002):
+
+- a message is a chunk, a run of records;
+- Faust's ledger of acknowledged messages is not used: it commits past messages in flight. The
+  application says up to where its results are durable (``ChunkProcessor.floors``), and that is
+  committed, at the commit interval, when partitions are revoked and at the end;
+- after every assignment each partition is read again from its committed offset, and the
+  application begins it anew: a rebalance drops what was under way between reading and processing.
+"""
+
+# The classes derive from Faust's, which carry no usable types for what is overridden here.
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import aiokafka
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    KafkaError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.consumer import ensure_TP
+from faust.transport.drivers import aiokafka as stock
+from faust.types.tuples import TP, ConsumerMessage
+
+from inferwatch_streams.transport import fetch
+from inferwatch_streams.transport.record_batch import check_codecs
+from inferwatch_streams.transport.starting_points import StartingPoint, choose_start
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from inferwatch_schemas.columnar.chunk import Assignment, Chunk, ChunkProcessor
+
+# A rebalance, not a fault: whoever owns the partition now reads it from the last commit.
+LOST_OWNERSHIP = (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+
+
+class ConsumerThread(stock.AIOKafkaConsumerThread):
+    """The thread that holds aiokafka's consumer."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        conf = self.app.conf
+        self._assignor = RoundRobinPartitionAssignor
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            bootstrap_servers=stock.server_list(transport.url, transport.default_port),
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            # A sink whose ClickHouse is away stops asking for chunks: it is slow, not dead, and
+            # its heartbeats go on. Leaving the group would only hand the wait to another worker.
+            max_poll_interval_ms=24 * 60 * 60 * 1000,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            metadata_max_age_ms=30_000,
+            isolation_level="read_committed",
+            value_deserializer=fetch.CHUNKS,
+            **stock.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
+        )
+
+    async def starting_points(self) -> dict[TP, StartingPoint]:
+        """What the broker knows of every assigned partition."""
+        return cast("dict[TP, StartingPoint]", await self.call_thread(self._starting_points))
+
+    async def _starting_points(self) -> dict[TP, StartingPoint]:
+        consumer = self._ensure_consumer()
+        tps = list(consumer.assignment())
+        if not tps:
+            return {}
+        committed = await consumer._coordinator.fetch_committed_offsets(tps)  # noqa: SLF001  # the public call drops the metadata
+        beginnings = await consumer.beginning_offsets(tps)
+        ends = await consumer.end_offsets(tps)
+        return {
+            ensure_TP(tp): StartingPoint(
+                committed=committed[tp].offset if tp in committed else -1,
+                metadata=committed[tp].metadata if tp in committed else "",
+                log_start=beginnings[tp],
+                log_end=ends[tp],
+            )
+            for tp in tps
+        }
+
+    async def commit_floors(self, offsets: Mapping[TP, OffsetAndMetadata]) -> bool:
+        """Commit; False when the partitions are no longer this worker's, or the broker is away."""
+        return cast("bool", await self.call_thread(self._commit_floors, offsets))
+
+    async def _commit_floors(self, offsets: Mapping[TP, OffsetAndMetadata]) -> bool:
+        consumer = self._ensure_consumer()
+        try:
+            await consumer.commit(
+                {stock.ensure_aiokafka_TP(tp): offset for tp, offset in offsets.items()}
+            )
+        except LOST_OWNERSHIP as error:
+            self.log.info("Not committed, the group is rebalancing: %r", error)
+            return False
+        except KafkaError as error:
+            self.log.warning("Not committed, will be tried again: %r", error)
+            return False
+        return True
+
+
+class Consumer(stock.Consumer):
+    """Faust's consumer with floors in place of acknowledgements."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: The app declares it; Faust's own App has no place for it.
+        self._processor: ChunkProcessor = self.app.processor  # type: ignore[attr-defined]  # as said
+        self._committed: dict[TP, int] = {}
+        self._assigned: dict[TP, Assignment] = {}
+        self._committing = asyncio.Lock()
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def _chunk_thread(self) -> ConsumerThread:
+        return cast("ConsumerThread", self._thread)
+
+    def _to_message(self, tp: TP, record: Chunk) -> Any:
+        return ConsumerMessage(
+            record.topic, record.partition, record.start, 0.0, 0, None, None,
+            cast("Any", record), None, 0, 0,
+            tp, generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+    async def perform_seek(self) -> None:
+        """Begin every assigned partition at its committed offset.
+
+        Faust calls this after each assignment, before it delivers anything.
+        """
+        found = await self._chunk_thread.starting_points()
+        names = frozenset(tp.topic for tp in found)
+        loop = asyncio.get_running_loop()
+        ids = await loop.run_in_executor(None, self._processor.topic_ids, names) if names else {}
+        self._assigned = {tp: choose_start(point, ids[tp.topic]) for tp, point in found.items()}
+        self._committed = {tp: point.committed for tp, point in found.items()}
+        self._processor.assign(
+            {(tp.topic, tp.partition): start for tp, start in self._assigned.items()}
+        )
+        await self._chunk_thread.seek_wait(
+            {tp: assignment.start for tp, assignment in self._assigned.items()}
+        )
+        for tp in found:
+            # Faust drops, without a word, what lies below the offset it read last.
+            self._read_offset[tp] = None
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Make durable and commit what was processed, while the partitions are still ours."""
+        await self._settle()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_stop(self) -> None:
+        """Make durable and commit what was processed, then leave."""
+        await self._settle()
+        await super().on_stop()
+
+    async def _settle(self) -> None:
+        if self._assigned:
+            await self._processor.drain()
+            await self.commit()
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002  # Faust's signature
+        """Commit the floors that moved."""
+        async with self._committing:
+            floors = self._processor.floors()
+            moved = {
+                tp: OffsetAndMetadata(floors[tp.topic, tp.partition], assignment.topic_id)
+                for tp, assignment in self._assigned.items()
+                if floors.get((tp.topic, tp.partition), -1) > self._committed.get(tp, -1)
+            }
+            if not moved or not await self._chunk_thread.commit_floors(moved):
+                return False
+            self._committed |= {tp: offset.offset for tp, offset in moved.items()}
+            return True
+
+
+class Transport(stock.Transport):
+    """Registered as ``chunks`` in the entry-point group ``faust.transports``."""
+
+    Consumer: ClassVar[type[Consumer]] = Consumer
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Prepare aiokafka.
+
+        Raises:
+            UnsupportedVersionError: aiokafka or Faust is of another version than was pinned.
+            MissingCodecError: A compression that producers may choose cannot be read.
+        """
+        fetch.install()
+        check_codecs()
+        super().__init__(*args, **kwargs)

@@ -1,0 +1,165 @@
+"""aiokafka's fetcher, made to deliver chunks instead of records.
+
+The fetcher holds the bytes of a response in ``MemoryRecords`` and unpacks them in
+``PartitionRecords``; both are module attributes, and two classes in their place are all it takes.
+A consumer asks for chunks by passing ``CHUNKS`` as its value deserializer; any other consumer in
+the process is served by aiokafka's own classes as ever.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from aiokafka.consumer import fetcher
+from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
+from aiokafka.record.memory_records import MemoryRecords
+
+from inferwatch_streams.errors import UnsupportedVersionError
+from inferwatch_streams.transport.record_batch import Batch, make_chunk, split_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from inferwatch_schemas.columnar.chunk import Chunk
+
+AIOKAFKA: Final = "0.14.0"
+FAUST: Final = "0.15.3"
+# Compressed bytes that one chunk takes together: about the default of a fetch, so that a chunk is
+# what one response held, and a response of a hundred megabytes is not one chunk.
+CHUNK_BYTES: Final = 2 * 1024 * 1024
+
+
+def CHUNKS(value: bytes) -> bytes:  # noqa: N802  # a marker, never called
+    """Marks a consumer whose records are to be delivered as chunks."""
+    return value
+
+
+def check_versions() -> None:
+    """Refuse to run on other internals than these classes were written against.
+
+    Raises:
+        UnsupportedVersionError: Names the package and the version to install.
+    """
+    for package, wanted in (("aiokafka", AIOKAFKA), ("faust-streaming", FAUST)):
+        if (found := version(package)) != wanted:
+            raise UnsupportedVersionError(
+                f"{package} {found} is installed and its internals may differ; "
+                f"run: pip install {package}=={wanted}"
+            )
+
+
+class Response:
+    """In place of ``MemoryRecords``: the bytes of one partition in a fetch response."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._first: Batch | None = next(split_batches(data), None)
+
+    def has_next(self) -> bool:
+        """Whether there is at least one whole batch."""
+        return self._first is not None
+
+    def size_in_bytes(self) -> int:
+        """Bytes in all, the batch that was cut off included."""
+        return len(self.data)
+
+
+class PartitionChunks:
+    """In place of ``PartitionRecords``: iterates over the chunks of one response."""
+
+    def __init__(  # noqa: PLR0913  # what aiokafka passes
+        self,
+        tp: Any,
+        response: Response,
+        aborted_transactions: Iterable[tuple[int, int]] | None,
+        fetch_offset: int,
+        *,
+        check_crcs: bool,
+        isolation_level: int,
+    ) -> None:
+        self._tp = tp
+        self._batches = split_batches(response.data)
+        self._aborted = deque(sorted(aborted_transactions or (), key=lambda entry: entry[1]))
+        self._aborted_producers: set[int] = set()
+        self._check_crcs = check_crcs
+        self._committed_only = isolation_level == fetcher.READ_COMMITTED
+        #: aiokafka reads on from here; it must move past batches that hold nothing for us too.
+        self.next_fetch_offset = fetch_offset
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return self
+
+    def __next__(self) -> Chunk:
+        start = self.next_fetch_offset
+        taken: list[Batch] = []
+        size = 0
+        end = start
+        for batch in self._batches:
+            if self._check_crcs:
+                batch.check_crc()
+            end = max(end, batch.next_offset)
+            if self._is_event(batch) and batch.next_offset > start:
+                taken.append(batch)
+                size += len(batch.raw)
+            if size >= CHUNK_BYTES:
+                break
+        self.next_fetch_offset = end
+        if end == start:
+            raise StopIteration
+        return make_chunk(self._tp.topic, self._tp.partition, start, end, taken)
+
+    def _is_event(self, batch: Batch) -> bool:
+        """Whether a batch holds records that count: none of control, none that was aborted."""
+        if self._committed_only and batch.producer_id >= 0:
+            while self._aborted and self._aborted[0][1] <= batch.base_offset:
+                self._aborted_producers.add(self._aborted.popleft()[0])
+            if batch.is_control and _is_abort(batch):
+                # Discarded, not removed: Kafka may end a transaction of which nothing was kept.
+                self._aborted_producers.discard(batch.producer_id)
+            if batch.is_transactional and batch.producer_id in self._aborted_producers:
+                return False
+        return not batch.is_control
+
+
+def _is_abort(batch: Batch) -> bool:
+    read = MemoryRecords(bytes(batch.raw)).next_batch()
+    record = next(iter(read)) if read else None
+    return record is not None and ControlRecord.parse(record.key) == ABORT_MARKER
+
+
+def install() -> None:
+    """Put the two classes in place, once a process.
+
+    Raises:
+        UnsupportedVersionError: aiokafka or Faust is of another version.
+    """
+    check_versions()
+    stock = fetcher.PartitionRecords
+    if getattr(stock, "delivers_chunks", False):
+        return
+
+    def partition_records(  # noqa: PLR0913, PLR0917  # aiokafka's signature
+        tp: Any,
+        records: Response,
+        aborted_transactions: Any,
+        fetch_offset: int,
+        key_deserializer: Any,
+        value_deserializer: Any,
+        check_crcs: bool,  # noqa: FBT001  # as above
+        isolation_level: int,
+    ) -> Any:
+        if value_deserializer is CHUNKS:
+            return PartitionChunks(
+                tp, records, aborted_transactions, fetch_offset,
+                check_crcs=check_crcs, isolation_level=isolation_level,
+            )  # fmt: skip
+        return stock(
+            tp, MemoryRecords(records.data), aborted_transactions, fetch_offset,
+            key_deserializer, value_deserializer, check_crcs, isolation_level,
+        )  # fmt: skip
+
+    partition_records.delivers_chunks = True  # type: ignore[attr-defined]  # read above
+    fetcher.MemoryRecords = Response
+    fetcher.PartitionRecords = partition_records

@@ -1,0 +1,39 @@
+"""Where reading of a partition begins, from what the broker knows of it: pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from inferwatch_schemas.columnar.chunk import Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """What the broker knows of one partition.
+
+    Attributes:
+        committed: The group's committed offset; negative when it has none.
+        metadata: What was committed with it: the topic's id, where the broker keeps metadata.
+        log_start: First offset that the log still holds.
+        log_end: Offset after the last record.
+    """
+
+    committed: int
+    metadata: str
+    log_start: int
+    log_end: int
+
+
+def choose_start(point: StartingPoint, topic_id: str) -> Assignment:
+    """Begin at the committed offset, unless the log does not hold it.
+
+    A commit that belongs to a topic of the same name that was deleted since says nothing about
+    this log: it is read from its start. So is one beyond the log's end, by which such a topic is
+    known where the broker keeps no metadata.
+    """
+    of_another_log = point.metadata not in ("", topic_id)
+    if point.committed < 0 or of_another_log or point.committed > point.log_end:
+        return Assignment(topic_id, start=point.log_start, lost_from=0)
+    return Assignment(
+        topic_id, start=max(point.committed, point.log_start), lost_from=point.committed
+    )
