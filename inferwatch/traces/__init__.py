@@ -1,0 +1,1 @@
+"""Public traces as events: a module a format, and the registry of them."""

@@ -1,0 +1,46 @@
+"""What every source of events yields, and what every trace format may be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+# Replayed events are told from a service's own by this deployment.environment.name.
+ENVIRONMENT: Final = "trace"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
+    """One event before it is published.
+
+    Attributes:
+        schema: Name of its schema.
+        event_time_micros: Microseconds since 1970 (UTC).
+        record: The schema's fields without the event header; nullable ones may be left out.
+    """
+
+    schema: str
+    event_time_micros: int
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOptions:
+    """What a reader may be told; None leaves the format's own.
+
+    Attributes:
+        start: When the trace's own clock read zero, with a time zone.
+        service: Name of the service in place of the format's.
+    """
+
+    start: datetime | None = None
+    service: str | None = None
+
+
+def to_micros(time: datetime) -> int:
+    """Microseconds since 1970 (UTC), exact."""
+    return (time - _EPOCH) // _MICROSECOND
