@@ -1,0 +1,1 @@
+"""Realistic load: services, models and users that exist only in the events they send."""
