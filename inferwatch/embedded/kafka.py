@@ -227,9 +227,10 @@ class ApacheKafka:
                 f"{_NAME} could not prepare {self._data_dir} within {_FORMAT_SECONDS} s."
             ) from error
         if done.returncode:
-            lines = (done.stdout + done.stderr).strip().splitlines()
+            # The last line that is no frame of a stack trace names the cause.
+            said = [line for line in done.stderr.splitlines() if line and not line[0].isspace()]
             raise StartError(
-                f"{_NAME} could not prepare {self._data_dir}: {lines[-1] if lines else 'no reason'}"
+                f"{_NAME} could not prepare {self._data_dir}: {said[-1] if said else 'no reason'}"
             )
 
 
