@@ -185,6 +185,15 @@ class ConfluentRegistry:
             ) from error
 
 
+def open_registry(url: str | None) -> Registry:
+    """The registry of a URL, or the pinned ids without one.
+
+    Raises:
+        SchemasError: The registry client is not installed.
+    """
+    return PinnedRegistry() if url is None else ConfluentRegistry(url)
+
+
 def _avro(text: str) -> Any:
     from confluent_kafka.schema_registry import Schema as AvroText  # noqa: PLC0415  # as above
 

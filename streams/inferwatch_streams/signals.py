@@ -117,9 +117,7 @@ REQUEST_SIGNAL: Final = Signal(
         Measure(Kind.COUNT_VALID, "priced_requests", "cost_usd_micros"),
         Measure(Kind.COUNT_VALID, "durations", "duration_seconds"),
         Measure(Kind.SUM_MICROS, "duration_micros", "duration_seconds"),
-        Measure(
-            Kind.HISTOGRAM, "duration_bin_indexes", "duration_seconds", "duration_bin_counts"
-        ),
+        Measure(Kind.HISTOGRAM, "duration_bin_indexes", "duration_seconds", "duration_bin_counts"),
         Measure(Kind.COUNT_VALID, "first_tokens", "time_to_first_token_seconds"),
         Measure(Kind.SUM_MICROS, "first_token_micros", "time_to_first_token_seconds"),
         Measure(

@@ -6,20 +6,20 @@ events, so no limb overflows.
 """
 
 # Compiled code takes its arrays one by one: numba gives nothing better.
-# ruff: noqa: PLR0913, PLR0917
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
 from inferwatch_schemas.columnar.compiling import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LIMB_BITS: Final = 32
-SUM_LIMBS: Final = 2
+SUM_LIMBS: Final = 3
 SQUARE_LIMBS: Final = 4
 _LOW: Final = np.uint64(0xFFFFFFFF)
 _SHIFT: Final = np.uint64(32)
@@ -32,9 +32,9 @@ def advance_versions(
     versions: NDArray[np.int64],
     changed: NDArray[np.bool_],
 ) -> None:
-    """Set each slot's version to the offset after its last row; offsets ascend."""
+    """Raise each slot's version to the offset after its last row."""
     for row in range(len(slots)):
-        versions[slots[row]] = offsets[row] + 1
+        versions[slots[row]] = max(versions[slots[row]], offsets[row] + 1)
         changed[slots[row]] = True
 
 
@@ -91,14 +91,21 @@ def add_limbs(
     slots: NDArray[np.int32],
     values: NDArray[np.int64],
     valid: NDArray[np.bool_],
+    factor: int,
     limbs: NDArray[np.int64],
 ) -> None:
-    """Add up valid values exactly; limbs has shape (SUM_LIMBS, slots)."""
+    """Add up valid values times a factor below 2^31, exactly; limbs has shape (SUM_LIMBS, slots).
+
+    A negative value borrows: its high part is negative, its low part is not.
+    """
     for row in range(len(slots)):
         if valid[row]:
             slot = slots[row]
-            limbs[0, slot] += values[row] & 0xFFFFFFFF
-            limbs[1, slot] += values[row] >> LIMB_BITS
+            low = (values[row] & 0xFFFFFFFF) * factor
+            high = (values[row] >> LIMB_BITS) * factor
+            limbs[0, slot] += low & 0xFFFFFFFF
+            limbs[1, slot] += (low >> LIMB_BITS) + (high & 0xFFFFFFFF)
+            limbs[2, slot] += high >> LIMB_BITS
 
 
 @compiled

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
-from inferwatch_schemas.columnar.reader import Numbers, Text
 
+from inferwatch_schemas.columnar.reader import Numbers, Text
 from inferwatch_streams.blocks import accumulate
 from inferwatch_streams.blocks.grouping import Groups
 from inferwatch_streams.blocks.histogram import SparseBins
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIRST_CAPACITY: Final = 64
+MICRO_DIGITS: Final = 6
+# Avro's decimal(38, s): more digits than Python's default context keeps.
+EXACT: Final = Context(prec=38)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +85,7 @@ class Totals:
 
     def grow(self, capacity: int) -> None:
         """See ``Accumulator``."""
-        self._totals = _grown(self._totals, capacity, 0)
+        self._totals = grown(self._totals, capacity, 0)
 
     def add(self, rows: Rows) -> None:
         """See ``Accumulator``."""
@@ -102,37 +106,160 @@ class Totals:
 
 
 class ExactSums:
-    """DECIMAL_SUM and SUM_OF_SQUARES: limbs a slot."""
+    """DECIMAL_SUM and SUM_OF_SQUARES: a whole number of any size a slot, kept in limbs."""
 
     def __init__(self, measure: Measure) -> None:
-        self._measure = measure
+        self._name = measure.name
         self._squares = measure.kind is Kind.SUM_OF_SQUARES
         limbs = accumulate.SQUARE_LIMBS if self._squares else accumulate.SUM_LIMBS
         self._limbs = np.zeros((limbs, FIRST_CAPACITY), np.int64)
 
     def grow(self, capacity: int) -> None:
         """See ``Accumulator``."""
-        self._limbs = _grown(self._limbs, capacity, 0)
+        self._limbs = grown(self._limbs, capacity, 0)
 
     def add(self, rows: Rows) -> None:
         """See ``Accumulator``."""
         column = _numbers(rows.column)
         if self._squares:
             accumulate.add_squares(rows.slots, micros(column), column.valid, self._limbs)
-        elif column.values.dtype == np.int64:
-            # Bytes in millionths would leave 64 bits at nine terabytes: shown times MICROS.
-            accumulate.add_limbs(
-                rows.slots, column.values.astype(np.int64), column.valid, self._limbs
-            )
-        else:
-            accumulate.add_limbs(rows.slots, micros(column), column.valid, self._limbs)
+            return
+        whole = column.values.dtype == np.int64
+        # Bytes in millionths leave 64 bits at nine terabytes, so they are scaled limb by limb.
+        values = column.values.astype(np.int64) if whole else micros(column)
+        factor = MICROS if whole else 1
+        accumulate.add_limbs(rows.slots, values, column.valid, factor, self._limbs)
 
     def show(self, wanted: NDArray[np.bool_]) -> Callable[[int], dict[str, Any]]:
         """See ``Accumulator``."""
-        raise NotImplementedError
+        del wanted
+        name, limbs = self._name, self._limbs
+        digits = 2 * MICRO_DIGITS if self._squares else MICRO_DIGITS
+
+        def fields(slot: int) -> dict[str, Any]:
+            return {name: Decimal(accumulate.from_limbs(limbs, slot)).scaleb(-digits, EXACT)}
+
+        return fields
 
 
-def _grown(array: NDArray[Any], capacity: int, fill: float) -> NDArray[Any]:
+class Extremes:
+    """MINIMUM and MAXIMUM: one double a slot."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._name = measure.name
+        self._least = measure.kind is Kind.MINIMUM
+        self._found = np.full(FIRST_CAPACITY, self._start, np.float64)
+
+    @property
+    def _start(self) -> float:
+        return math.inf if self._least else -math.inf
+
+    def grow(self, capacity: int) -> None:
+        """See ``Accumulator``."""
+        self._found = grown(self._found, capacity, self._start)
+
+    def add(self, rows: Rows) -> None:
+        """See ``Accumulator``."""
+        column = _numbers(rows.column)
+        take = accumulate.take_minima if self._least else accumulate.take_maxima
+        take(rows.slots, column.values.astype(np.float64), column.valid, self._found)
+
+    def show(self, wanted: NDArray[np.bool_]) -> Callable[[int], dict[str, Any]]:
+        """See ``Accumulator``."""
+        del wanted
+        name, found = self._name, self._found
+        return lambda slot: {name: float(found[slot])}
+
+
+class Histogram:
+    """HISTOGRAM: counts by bin, sparse."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure = measure
+        self._bins = SparseBins()
+
+    def grow(self, capacity: int) -> None:
+        """Nothing to do: the bins grow by themselves."""
+
+    def add(self, rows: Rows) -> None:
+        """See ``Accumulator``."""
+        column = _numbers(rows.column)
+        self._bins.add(rows.slots, column.values.astype(np.float64), column.valid)
+
+    def show(self, wanted: NDArray[np.bool_]) -> Callable[[int], dict[str, Any]]:
+        """See ``Accumulator``."""
+        found = self._bins.collect(wanted)
+        indexes, counts = self._measure.name, self._measure.counts
+
+        def fields(slot: int) -> dict[str, Any]:
+            bins, numbers = found.get(slot, ([], []))
+            return {indexes: bins, counts: numbers}
+
+        return fields
+
+
+class Tally:
+    """TALLY: counts by text, as groups of their own whose tag is the slot."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure = measure
+        self._groups = Groups()
+        self._counts = np.zeros(FIRST_CAPACITY, np.int64)
+
+    def grow(self, capacity: int) -> None:
+        """Nothing to do: the texts of a slot are not known before they come."""
+
+    def add(self, rows: Rows) -> None:
+        """See ``Accumulator``."""
+        column = rows.column
+        if not isinstance(column, Text):
+            raise TypeError("The measure is of texts and its field is not.")
+        there = np.flatnonzero(column.lengths >= 0)
+        if not len(there):
+            return
+        places = self._groups.assign(
+            rows.data,
+            np.ascontiguousarray(column.starts[np.newaxis, there]),
+            np.ascontiguousarray(column.lengths[np.newaxis, there]),
+            rows.slots[there].astype(np.int64),
+        )
+        if len(self._groups) > len(self._counts):
+            self._counts = grown(self._counts, 2 * len(self._groups), 0)
+        accumulate.add_counts(places, np.ones(len(places), np.bool_), self._counts)
+
+    def show(self, wanted: NDArray[np.bool_]) -> Callable[[int], dict[str, Any]]:
+        """See ``Accumulator``."""
+        found: dict[int, list[tuple[str, int]]] = {}
+        for place in range(len(self._groups)):
+            slot = self._groups.tag(place)
+            if wanted[slot]:
+                (text,) = self._groups.key(place)
+                found.setdefault(slot, []).append((text, int(self._counts[place])))
+        texts, counts = self._measure.name, self._measure.counts
+
+        def fields(slot: int) -> dict[str, Any]:
+            pairs = sorted(found.get(slot, ()))
+            return {texts: [text for text, _ in pairs], counts: [count for _, count in pairs]}
+
+        return fields
+
+
+CONSTRUCTORS: Final[dict[Kind, Callable[[Measure], Accumulator]]] = {
+    Kind.COUNT: Totals,
+    Kind.COUNT_VALID: Totals,
+    Kind.SUM: Totals,
+    Kind.SUM_MICROS: Totals,
+    Kind.DECIMAL_SUM: ExactSums,
+    Kind.SUM_OF_SQUARES: ExactSums,
+    Kind.MINIMUM: Extremes,
+    Kind.MAXIMUM: Extremes,
+    Kind.HISTOGRAM: Histogram,
+    Kind.TALLY: Tally,
+}
+
+
+def grown(array: NDArray[Any], capacity: int, fill: float) -> NDArray[Any]:
+    """A longer copy of an array of slots; new slots hold fill."""
     larger = np.full((*array.shape[:-1], capacity), fill, array.dtype)
     larger[..., : array.shape[-1]] = array
     return larger

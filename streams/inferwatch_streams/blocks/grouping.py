@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
 from inferwatch_schemas.columnar.compiling import compiled, inlined
 from inferwatch_schemas.columnar.unaligned import load_u64
 
@@ -26,14 +27,14 @@ _MIX: Final = np.uint64(0xBF58476D1CE4E5B9)
 
 
 @inlined
-def _mixed(value: int) -> int:
+def _mixed(value: np.uint64) -> np.uint64:
     """One round of splitmix64's finalizer (Steele, Lea, Flood 2014)."""
     value = (value ^ (value >> np.uint64(30))) * _MIX
     return value ^ (value >> np.uint64(27))
 
 
 @inlined
-def _hash_text(data: NDArray[np.uint8], start: int, length: int, state: int) -> int:
+def _hash_text(data: NDArray[np.uint8], start: int, length: int, state: np.uint64) -> np.uint64:
     state = (state ^ np.uint64(length)) * _GOLDEN
     at = start
     stop = start + length
@@ -209,9 +210,7 @@ class Groups:
     def key(self, slot: int) -> tuple[str, ...]:
         """The texts of a slot, in the order of the dimensions."""
         at = int(self._key_starts[slot])
-        stop = (
-            int(self._key_starts[slot + 1]) if slot + 1 < len(self) else int(self._used[1])
-        )
+        stop = int(self._key_starts[slot + 1]) if slot + 1 < len(self) else int(self._used[1])
         raw = self._arena[at:stop].tobytes()
         texts, at = [], 0
         while at < len(raw):

@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
 from inferwatch_schemas.columnar.compiling import compiled
 
 if TYPE_CHECKING:
@@ -153,9 +154,7 @@ class SparseBins:
         ).astype(np.int64) & mask
         _place_again(keys[taken], counts[taken], hashed, self._keys, self._counts)
 
-    def collect(
-        self, wanted: NDArray[np.bool_]
-    ) -> dict[int, tuple[list[int], list[int]]]:
+    def collect(self, wanted: NDArray[np.bool_]) -> dict[int, tuple[list[int], list[int]]]:
         """Bins and counts of each wanted slot that has any, bins ascending."""
         keys = self._keys[self._keys != _EMPTY]
         counts = self._counts[self._keys != _EMPTY]

@@ -1,0 +1,196 @@
+"""The aggregation: chunks in, aggregate rows and dead letters out, floors for the transport."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from inferwatch_schemas.admin import topic_ids
+from inferwatch_schemas.columnar import dead_letters
+from inferwatch_schemas.columnar.cursors import Cursors
+from inferwatch_schemas.columnar.reader import ChunkReader
+from inferwatch_schemas.errors import RegistryUnavailableError
+from inferwatch_schemas.topics import AGGREGATES, DEAD_LETTERS
+from inferwatch_schemas.wire import Encoder, cloudevents_headers
+from inferwatch_streams import metrics
+from inferwatch_streams.blocks.partition import PartitionBlocks
+from inferwatch_streams.errors import EmitError
+from inferwatch_streams.signals import SIGNALS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
+    from inferwatch_schemas.columnar.reader import BadRecord
+    from inferwatch_schemas.registry import Registry
+    from inferwatch_streams.blocks.block import Row
+    from inferwatch_streams.emitter import Emitter
+    from inferwatch_streams.settings import AggregationSettings
+
+log = structlog.get_logger(__name__)
+
+SOURCE: Final = "inferwatch/aggregation"
+ADMIN_TIMEOUT_SECONDS: Final = 10.0
+# Closed blocks of one partition that may wait for the broker before no more is read.
+MAX_WAITING: Final = 4
+DRAIN_SECONDS: Final = 10.0
+FIRST_BACKOFF_SECONDS: Final = 0.2
+MAX_BACKOFF_SECONDS: Final = 10.0
+
+
+class Aggregation:
+    """Counts the source topics into blocks; what the transport calls ``ChunkProcessor``."""
+
+    def __init__(
+        self,
+        settings: AggregationSettings,
+        registry: Registry,
+        emitter: Emitter,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._emitter = emitter
+        self._clock = clock
+        topics = {signal.topic for signal in SIGNALS}
+        self._signals = {
+            topic.name: tuple(signal for signal in SIGNALS if signal.topic == topic)
+            for topic in topics
+        }
+        self._readers = {
+            topic.name: ChunkReader(
+                topic,
+                registry,
+                {signal.schema: signal.fields for signal in self._signals[topic.name]},
+            )
+            for topic in topics
+        }
+        self._encoders = {name: Encoder(name, registry) for name in AGGREGATES.schemas}
+        self._dead_letters = Encoder(dead_letters.SCHEMA, registry)
+        self._partitions: dict[TopicPartition, PartitionBlocks] = {}
+        self._floors: dict[TopicPartition, int] = {}
+        self._flushing = asyncio.Lock()
+        self.cursors = Cursors(time.monotonic)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Topics to read."""
+        return tuple(sorted(self._readers))
+
+    def topic_ids(self, names: frozenset[str]) -> Mapping[str, str]:
+        """See ``ChunkProcessor``."""
+        return topic_ids(self._settings.kafka, sorted(names), ADMIN_TIMEOUT_SECONDS)
+
+    def assign(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
+        """See ``ChunkProcessor``."""
+        self.cursors.assign(assignments)
+        self._partitions = {
+            (topic, partition): PartitionBlocks(
+                start, partition, self._signals[topic], self._settings.block_length
+            )
+            for (topic, partition), start in assignments.items()
+        }
+        self._floors = {at: start.start for at, start in assignments.items()}
+        for (topic, _), start in assignments.items():
+            metrics.LOST_OFFSETS.labels(topic).inc(max(0, start.start - start.lost_from))
+
+    async def process(self, chunk: Chunk) -> None:
+        """Count one chunk; waits while the broker is behind or the registry away."""
+        if not self.cursors.accepts(chunk):
+            return
+        at = (chunk.topic, chunk.partition)
+        blocks = self._partitions[at]
+        backoff = FIRST_BACKOFF_SECONDS
+        while True:
+            try:
+                parts, bad = self._readers[chunk.topic].read(chunk)
+                break
+            except RegistryUnavailableError as error:
+                log.warning("waiting for the schema registry", error=str(error))
+                await asyncio.sleep(backoff)
+                backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
+                if self._partitions.get(at) is not blocks:
+                    return
+        for record in bad:
+            self._bury(chunk, record, blocks.topic_id)
+        blocks.add(chunk, parts)
+        self.cursors.advance(chunk)
+        metrics.EVENTS.labels(chunk.topic).inc(sum(len(part.rows) for part in parts))
+        metrics.POSITION.labels(*map(str, at)).set(blocks.position)
+        while blocks.waiting > MAX_WAITING and self._partitions.get(at) is blocks:
+            if not await self.flush():
+                await asyncio.sleep(backoff)
+                backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
+
+    def _bury(self, chunk: Chunk, bad: BadRecord, topic_id: str) -> None:
+        found_at = int(self._clock() * 1_000_000)
+        record = dead_letters.dead_letter(
+            chunk, bad, topic_id=topic_id, reader=self._settings.group, found_at_micros=found_at
+        )
+        identity = dead_letters.event_id(topic_id, chunk.partition, record["offset"])
+        self._emitter.send(
+            DEAD_LETTERS.name,
+            chunk.topic.encode(),
+            self._dead_letters.encode(record),
+            cloudevents_headers(dead_letters.SCHEMA, identity, SOURCE),
+        )
+        metrics.DEAD_LETTERS.labels(chunk.topic, bad.reason).inc()
+
+    def _send(self, row: Row) -> None:
+        fields = row.fields
+        # One event may change a row of each of its metrics, but no row twice.
+        identity = (
+            f"{row.key[0]}/{fields['topic_id']}/{fields['partition']}/{fields['block']}/"
+            f"{fields['version']}/{fields.get('metric', '')}"
+        )
+        self._emitter.send(
+            AGGREGATES.name,
+            json.dumps(row.key, ensure_ascii=False, separators=(",", ":")).encode(),
+            self._encoders[row.schema].encode(fields),
+            cloudevents_headers(row.schema, identity, SOURCE),
+        )
+        metrics.ROWS.labels(fields["signal"]).inc()
+
+    async def flush(self) -> bool:
+        """Send changed rows and wait for the broker; False when it does not have them all.
+
+        What failed stays marked and goes out with the next flush, whole.
+        """
+        async with self._flushing:
+            started = time.monotonic()
+            taken = dict(self._partitions)
+            closed = {at: blocks.waiting for at, blocks in taken.items()}
+            try:
+                for blocks in taken.values():
+                    for row in blocks.take_changed():
+                        self._send(row)
+                await self._emitter.settle()
+            except EmitError as error:
+                metrics.EMIT_FAILURES.inc()
+                log.warning("rows not acknowledged, will be sent again", error=str(error))
+                for blocks in taken.values():
+                    blocks.mark_all()
+                return False
+            for at, blocks in taken.items():
+                blocks.acknowledge(closed[at])
+                if self._partitions.get(at) is blocks:
+                    self._floors[at] = blocks.floor
+                    topic, partition = at
+                    metrics.FLOOR.labels(topic, str(partition)).set(blocks.floor)
+            metrics.FLUSH_SECONDS.observe(time.monotonic() - started)
+            return True
+
+    async def drain(self) -> None:
+        """See ``ChunkProcessor``."""
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.flush()
+        except TimeoutError:
+            log.warning("the broker did not acknowledge in time; the open blocks are read again")
+
+    def floors(self) -> Mapping[TopicPartition, int]:
+        """See ``ChunkProcessor``."""
+        return self._floors

@@ -1,0 +1,174 @@
+"""One block of one partition: what its events come to, by signal, group and window."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from inferwatch_schemas.columnar.reader import Numbers, Text
+from inferwatch_streams.blocks import accumulate
+from inferwatch_streams.blocks.accumulators import CONSTRUCTORS, FIRST_CAPACITY, Rows, grown
+from inferwatch_streams.blocks.grouping import Groups
+from inferwatch_streams.signals import MICROS, WINDOW_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from inferwatch_schemas.columnar.chunk import Chunk
+    from inferwatch_schemas.columnar.reader import Part
+    from inferwatch_streams.signals import Signal
+
+WINDOW_MICROS: Final = WINDOW_SECONDS * MICROS
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One aggregate row, as its schema has it, and what it is sent under."""
+
+    schema: str
+    key: tuple[str, ...]
+    fields: dict[str, Any]
+
+
+class SignalBlock:
+    """The rows of one signal in one block."""
+
+    def __init__(self, signal: Signal) -> None:
+        self._signal = signal
+        self._groups = Groups()
+        self._capacity = FIRST_CAPACITY
+        self._versions = np.zeros(FIRST_CAPACITY, np.int64)
+        self._changed = np.zeros(FIRST_CAPACITY, np.bool_)
+        self._measures = [CONSTRUCTORS[measure.kind](measure) for measure in signal.measures]
+
+    def add(self, chunk: Chunk, part: Part, first: int, last: int) -> None:
+        """Count rows first to last (exclusive) of a part."""
+        time = part.columns["event_time"]
+        if not isinstance(time, Numbers):
+            raise TypeError("event_time is a number in every schema of an event.")
+        windows = time.values[first:last].astype(np.int64) // WINDOW_MICROS
+        texts = [_rows(part.columns[d.field], first, last) for d in self._signal.dimensions]
+        starts = np.stack([text.starts for text in texts if isinstance(text, Text)])
+        lengths = np.stack([text.lengths for text in texts if isinstance(text, Text)])
+        offsets = chunk.offsets[part.rows[first:last]]
+        if not self._signal.unpivot:
+            slots = self._groups.assign(chunk.data, starts, lengths, windows)
+            columns = [
+                _rows(part.columns[measure.field], first, last) if measure.field else None
+                for measure in self._signal.measures
+            ]
+            self._count(chunk.data, slots, offsets, columns)
+            return
+        metrics = len(self._signal.unpivot)
+        for index, name in enumerate(self._signal.unpivot):
+            column = _rows(part.columns[name], first, last)
+            if not isinstance(column, Numbers):
+                raise TypeError(f"{name} is unpivoted and no number.")
+            there = np.flatnonzero(column.valid)
+            if not len(there):
+                continue
+            slots = self._groups.assign(
+                chunk.data,
+                np.ascontiguousarray(starts[:, there]),
+                np.ascontiguousarray(lengths[:, there]),
+                windows[there] * metrics + index,
+            )
+            measured = Numbers(column.values[there], column.valid[there])
+            self._count(chunk.data, slots, offsets[there], [measured] * len(self._measures))
+
+    def _count(
+        self,
+        data: NDArray[np.uint8],
+        slots: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        columns: Sequence[Text | Numbers | None],
+    ) -> None:
+        """Take rows in, with the column of each measure."""
+        self._make_room()
+        accumulate.advance_versions(slots, offsets, self._versions, self._changed)
+        for accumulator, column in zip(self._measures, columns, strict=True):
+            accumulator.add(Rows(data, slots, column))
+
+    def _make_room(self) -> None:
+        if len(self._groups) <= self._capacity:
+            return
+        # Doubling from the first capacity on, as the table of groups does.
+        self._capacity = 1 << math.ceil(math.log2(len(self._groups)))
+        self._versions = grown(self._versions, self._capacity, 0)
+        self._changed = grown(self._changed, self._capacity, 0)
+        for accumulator in self._measures:
+            accumulator.grow(self._capacity)
+
+    def mark_all(self) -> None:
+        """Make every row count as changed: it is not known which ones arrived."""
+        self._changed[: len(self._groups)] = True
+
+    def take_changed(self) -> Iterator[Row]:
+        """The rows that changed since the last call, whole."""
+        wanted, self._changed = self._changed, np.zeros(self._capacity, np.bool_)
+        slots = np.flatnonzero(wanted[: len(self._groups)]).tolist()
+        if not slots:
+            return
+        shows = [accumulator.show(wanted) for accumulator in self._measures]
+        names = [dimension.name for dimension in self._signal.dimensions]
+        metrics = self._signal.unpivot
+        for slot in slots:
+            window, key = self._groups.tag(slot), self._groups.key(slot)
+            fields: dict[str, Any] = dict(zip(names, key, strict=True))
+            if metrics:
+                window, index = divmod(window, len(metrics))
+                fields["metric"] = metrics[index]
+                key = (*key, metrics[index])
+            fields |= {
+                "signal": self._signal.name,
+                "window_start": window * WINDOW_SECONDS * 1000,
+                "window_seconds": WINDOW_SECONDS,
+                "version": int(self._versions[slot]),
+            }
+            for show in shows:
+                fields |= show(slot)
+            yield Row(self._signal.row, (self._signal.name, *key), fields)
+
+
+class Block:
+    """All signals of one block of one partition.
+
+    Attributes:
+        number: The block's number: its offsets divided by the block length.
+        first_offset: First offset that was read of it.
+    """
+
+    def __init__(self, number: int, first_offset: int, signals: tuple[Signal, ...]) -> None:
+        self.number = number
+        self.first_offset = first_offset
+        self._signals = {signal: SignalBlock(signal) for signal in signals}
+
+    def add(self, chunk: Chunk, part: Part, first: int, last: int) -> None:
+        """Count rows first to last (exclusive) of a part, in every signal of its schema."""
+        for signal, counted in self._signals.items():
+            if signal.schema == part.name:
+                counted.add(chunk, part, first, last)
+
+    def mark_all(self) -> None:
+        """See ``SignalBlock.mark_all``."""
+        for counted in self._signals.values():
+            counted.mark_all()
+
+    def take_changed(self) -> Iterator[Row]:
+        """See ``SignalBlock.take_changed``."""
+        for counted in self._signals.values():
+            for row in counted.take_changed():
+                row.fields["block"] = self.number
+                row.fields["first_offset"] = self.first_offset
+                yield row
+
+
+def _rows(column: Text | Numbers, first: int, last: int) -> Text | Numbers:
+    if isinstance(column, Text):
+        return Text(column.starts[first:last], column.lengths[first:last])
+    return Numbers(column.values[first:last], column.valid[first:last])

@@ -1,0 +1,103 @@
+"""The blocks of one partition under way: pure, one a partition and assignment.
+
+    floor                          position
+      |                               |
+      v                               v
+  ----[ closed ][ closed ][ open ......   (offsets)
+
+Everything below the floor has been acknowledged by the broker, row by row. The floor is always a
+block's start, so that whoever reads on from it counts every block from its start.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inferwatch_streams.blocks.block import Block
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from inferwatch_schemas.columnar.chunk import Assignment, Chunk
+    from inferwatch_schemas.columnar.reader import Part
+    from inferwatch_streams.blocks.block import Row
+    from inferwatch_streams.signals import Signal
+
+
+class PartitionBlocks:
+    """Counts the chunks of one partition.
+
+    Attributes:
+        topic_id: Kafka's id of the topic.
+        partition: Partition number.
+        position: Offset after everything taken in.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        partition: int,
+        signals: tuple[Signal, ...],
+        block_length: int,
+    ) -> None:
+        self.topic_id = assignment.topic_id
+        self.partition = partition
+        self.position = assignment.start
+        self._length = block_length
+        self._signals = signals
+        self._blocks: deque[Block] = deque(
+            [Block(assignment.start // block_length, assignment.start, signals)]
+        )
+
+    @property
+    def floor(self) -> int:
+        """Offset from which another reader would have to read to come to the same rows."""
+        return self._blocks[0].first_offset
+
+    @property
+    def waiting(self) -> int:
+        """Closed blocks whose rows have not been acknowledged."""
+        return len(self._blocks) - 1
+
+    def add(self, chunk: Chunk, parts: Sequence[Part]) -> None:
+        """Count a chunk that begins at the position.
+
+        Raises:
+            ValueError: It begins elsewhere: what lies between was not delivered.
+        """
+        if chunk.start != self.position:
+            raise ValueError(f"the chunk begins at {chunk.start}, not at {self.position}")
+        for number in range(self._blocks[-1].number, (chunk.end - 1) // self._length + 1):
+            begin, end = number * self._length, (number + 1) * self._length
+            if number > self._blocks[-1].number:
+                self._blocks.append(Block(number, begin, self._signals))
+            for part in parts:
+                offsets = chunk.offsets[part.rows]
+                first, last = np.searchsorted(offsets, [begin, end]).tolist()
+                if last > first:
+                    self._blocks[-1].add(chunk, part, first, last)
+        self.position = max(self.position, chunk.end)
+        if self.position // self._length > self._blocks[-1].number:
+            number = self.position // self._length
+            self._blocks.append(Block(number, number * self._length, self._signals))
+
+    def take_changed(self) -> Iterator[Row]:
+        """Rows that changed since the last call, of every block under way."""
+        for block in self._blocks:
+            for row in block.take_changed():
+                row.fields["topic_id"] = self.topic_id
+                row.fields["partition"] = self.partition
+                yield row
+
+    def acknowledge(self, closed: int) -> None:
+        """Forget so many closed blocks: the broker has their rows."""
+        for _ in range(closed):
+            self._blocks.popleft()
+
+    def mark_all(self) -> None:
+        """Make every row count as changed: the broker may not have what was sent."""
+        for block in self._blocks:
+            block.mark_all()

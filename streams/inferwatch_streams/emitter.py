@@ -1,0 +1,101 @@
+"""Sends rows and dead letters to Kafka, and knows when the broker has them all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from inferwatch_streams.errors import EmitError
+
+if TYPE_CHECKING:
+    from inferwatch_schemas.kafka import KafkaSettings
+    from inferwatch_schemas.wire import Headers
+
+log = structlog.get_logger(__name__)
+
+# A delivery that takes longer has failed; the rows are then sent again, so it may be short.
+DELIVERY_TIMEOUT_MS: Final = 20_000
+MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
+# How often the delivery reports of a slow broker are looked for.
+POLL_SECONDS: Final = 0.005
+
+
+class Emitter:
+    """An idempotent producer that counts what is outstanding."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._outstanding = 0
+        self._failures: list[str] = []
+        self._producer = Producer(
+            {
+                **kafka.confluent(),
+                "client.id": "inferwatch-aggregation",
+                "enable.idempotence": True,
+                "compression.type": "zstd",
+                "linger.ms": 5,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
+                "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
+                "error_cb": self._on_error,
+                "logger": _Quiet(),
+            }
+        )
+
+    def _on_error(self, error: KafkaError) -> None:
+        log.warning("broker", error=str(error))
+
+    def _on_delivery(self, error: KafkaError | None, _message: Message) -> None:
+        self._outstanding -= 1
+        if error is not None:
+            self._failures.append(str(error))
+
+    def send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
+        """Queue a record; waits for room where the queue is full.
+
+        Raises:
+            EmitError: The client refuses the record.
+        """
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, headers=headers, on_delivery=self._on_delivery
+                )
+            except BufferError:
+                self._producer.poll(POLL_SECONDS)
+                continue
+            except KafkaException as error:
+                raise EmitError(f"A record for {topic} was refused: {error}.") from error
+            self._outstanding += 1
+            return
+
+    async def settle(self) -> None:
+        """Wait until the broker has everything that was sent.
+
+        Raises:
+            EmitError: It does not have some of it; says how many and why. What failed is forgotten
+                here: the caller sends it again.
+        """
+        while self._outstanding:
+            self._producer.poll(0)
+            if self._outstanding:
+                await asyncio.sleep(POLL_SECONDS)
+        failures, self._failures = self._failures, []
+        if failures:
+            raise EmitError(f"{len(failures)} records were not acknowledged: {failures[0]}.")
+
+    def close(self, timeout_seconds: float) -> None:
+        """Wait for what is outstanding, for so long at most."""
+        deadline = time.monotonic() + timeout_seconds
+        while self._outstanding and time.monotonic() < deadline:
+            self._producer.poll(POLL_SECONDS)
+
+
+class _Quiet:
+    """librdkafka's log lines, as structured log lines at debug level."""
+
+    def log(self, _level: int, message: str, *parts: Any) -> None:
+        """Called by confluent-kafka as a ``logging.Logger`` would be."""
+        log.debug("librdkafka", message=message % parts if parts else message)

@@ -1,0 +1,32 @@
+"""Metrics of the stream processors: the one list of their names."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS = Counter(
+    "inferwatch_events", "Events counted into blocks, a re-read counted again.", ["topic"]
+)
+DEAD_LETTERS = Counter(
+    "inferwatch_dead_letters", "Records that were no events.", ["topic", "reason"]
+)
+ROWS = Counter("inferwatch_aggregate_rows", "Aggregate rows sent.", ["signal"])
+EMIT_FAILURES = Counter(
+    "inferwatch_emit_failures", "Flushes that the broker did not acknowledge; they are repeated."
+)
+LOST_OFFSETS = Counter(
+    "inferwatch_lost_offsets", "Offsets that retention removed before they were read.", ["topic"]
+)
+DELIVERY_GAPS = Gauge(
+    "inferwatch_delivery_gaps",
+    "Holes between chunks since the start; each time the partitions were read again.",
+)
+POSITION = Gauge(
+    "inferwatch_position", "Offset after the last event taken in.", ["topic", "partition"]
+)
+FLOOR = Gauge("inferwatch_floor", "Offset up to which results are durable.", ["topic", "partition"])
+FLUSH_SECONDS = Histogram(
+    "inferwatch_flush_seconds",
+    "From taking changed rows to the broker's acknowledgement of the last one.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
