@@ -12,7 +12,7 @@ except ImportError as error:
         "inferwatch: the command line is not installed: pip install 'inferwatch[cli]'."
     ) from error
 
-from inferwatch.commands import schemas, topics
+from inferwatch.commands import dead_letters, schemas, topics
 from inferwatch.embedded.errors import EmbeddedError
 from inferwatch_schemas.errors import SchemasError
 
@@ -50,6 +50,7 @@ def inferwatch(
     """Monitor AI services: events through Kafka to exact windows in ClickHouse."""
 
 
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=LOOK)
 app.add_typer(topics.app, name="topics", rich_help_panel=SET_UP)
 app.add_typer(schemas.app, name="schemas", rich_help_panel=SET_UP)
 

@@ -100,6 +100,18 @@ def differences(topic: Topic, state: TopicState, factor: int = 1) -> tuple[str, 
     return tuple(found)
 
 
+class Heard:
+    """Keeps the last thing a client's ``error_cb`` was told, for the message when a call fails."""
+
+    def __init__(self) -> None:
+        self.last: str | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        """Take an error of the client."""
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # librdkafka's code; it adds nothing
+            self.last = error.str()
+
+
 @contextmanager
 def kafka_errors(kafka: KafkaSettings, heard: Callable[[], str | None]) -> Iterator[None]:
     """Turn the client's exceptions into this component's, with the broker's address.
@@ -142,8 +154,8 @@ class TopicAdmin:
         """
         self._kafka = kafka
         self._timeout = timeout
-        self._heard: str | None = None
-        config: dict[str, Any] = {**kafka.confluent(), "error_cb": self._hear}
+        self._heard = Heard()
+        config: dict[str, Any] = {**kafka.confluent(), "error_cb": self._heard}
         try:
             self._client = AdminClient(config, logger=SILENT)
         except KafkaException as error:
@@ -235,13 +247,9 @@ class TopicAdmin:
             for topic in topics
         ]
 
-    def _hear(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # as above; it adds nothing
-            self._heard = error.str()
-
     def _last_heard(self) -> str | None:
         self._client.poll(0)
-        return self._heard
+        return self._heard.last
 
     def _describe(self, names: Iterable[str]) -> dict[str, Any]:
         wanted = list(names)
