@@ -27,3 +27,7 @@ class KafkaUnavailableError(SchemasError):
 
 class KafkaRefusedError(SchemasError):
     """A broker answered that it will not: the message gives its reason."""
+
+
+class EmitError(SchemasError):
+    """The broker did not acknowledge records that were sent to it."""

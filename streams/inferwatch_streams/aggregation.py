@@ -10,25 +10,23 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from inferwatch_schemas.admin import topic_ids
-from inferwatch_schemas.columnar import dead_letters
+from inferwatch_schemas.columnar.burial import Burial
 from inferwatch_schemas.columnar.cursors import Cursors
 from inferwatch_schemas.columnar.reader import ChunkReader
-from inferwatch_schemas.errors import RegistryUnavailableError
-from inferwatch_schemas.topics import AGGREGATES, DEAD_LETTERS
+from inferwatch_schemas.errors import EmitError, RegistryUnavailableError
+from inferwatch_schemas.topics import AGGREGATES
 from inferwatch_schemas.wire import Encoder, cloudevents_headers
 from inferwatch_streams import metrics
 from inferwatch_streams.blocks.partition import PartitionBlocks
-from inferwatch_streams.errors import EmitError
 from inferwatch_streams.signals import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
-    from inferwatch_schemas.columnar.reader import BadRecord
+    from inferwatch_schemas.emitter import Emitter
     from inferwatch_schemas.registry import Registry
     from inferwatch_streams.blocks.block import Row
-    from inferwatch_streams.emitter import Emitter
     from inferwatch_streams.settings import AggregationSettings
 
 log = structlog.get_logger(__name__)
@@ -54,7 +52,6 @@ class Aggregation:
     ) -> None:
         self._settings = settings
         self._emitter = emitter
-        self._clock = clock
         topics = {signal.topic for signal in SIGNALS}
         self._signals = {
             topic.name: tuple(signal for signal in SIGNALS if signal.topic == topic)
@@ -69,7 +66,7 @@ class Aggregation:
             for topic in topics
         }
         self._encoders = {name: Encoder(name, registry) for name in AGGREGATES.schemas}
-        self._dead_letters = Encoder(dead_letters.SCHEMA, registry)
+        self._burial = Burial(emitter, registry, settings.group, clock)
         self._partitions: dict[TopicPartition, PartitionBlocks] = {}
         self._floors: dict[TopicPartition, int] = {}
         self._flushing = asyncio.Lock()
@@ -115,7 +112,8 @@ class Aggregation:
                 if self._partitions.get(at) is not blocks:
                     return
         for record in bad:
-            self._bury(chunk, record, blocks.topic_id)
+            self._burial.bury(chunk, record, blocks.topic_id)
+            metrics.DEAD_LETTERS.labels(chunk.topic, record.reason).inc()
         blocks.add(chunk, parts)
         self.cursors.advance(chunk)
         metrics.EVENTS.labels(chunk.topic).inc(sum(len(part.rows) for part in parts))
@@ -124,20 +122,6 @@ class Aggregation:
             if not await self.flush():
                 await asyncio.sleep(backoff)
                 backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
-
-    def _bury(self, chunk: Chunk, bad: BadRecord, topic_id: str) -> None:
-        found_at = int(self._clock() * 1_000_000)
-        record = dead_letters.dead_letter(
-            chunk, bad, topic_id=topic_id, reader=self._settings.group, found_at_micros=found_at
-        )
-        identity = dead_letters.event_id(topic_id, chunk.partition, record["offset"])
-        self._emitter.send(
-            DEAD_LETTERS.name,
-            chunk.topic.encode(),
-            self._dead_letters.encode(record),
-            cloudevents_headers(dead_letters.SCHEMA, identity, SOURCE),
-        )
-        metrics.DEAD_LETTERS.labels(chunk.topic, bad.reason).inc()
 
     def _send(self, row: Row) -> None:
         fields = row.fields

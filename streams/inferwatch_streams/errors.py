@@ -15,7 +15,3 @@ class MissingCodecError(StreamsError):
 
 class UnsupportedVersionError(StreamsError):
     """An installed package is of a version whose internals are not known to fit."""
-
-
-class EmitError(StreamsError):
-    """The broker did not acknowledge rows that were sent to it."""

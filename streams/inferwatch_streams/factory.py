@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import faust
 
+from inferwatch_schemas.emitter import Emitter
 from inferwatch_schemas.faust import faust_settings
 from inferwatch_schemas.registry import open_registry
 from inferwatch_streams import metrics
 from inferwatch_streams.aggregation import Aggregation
-from inferwatch_streams.emitter import Emitter
 
 if TYPE_CHECKING:
     from inferwatch_streams.settings import AggregationSettings
@@ -34,7 +34,7 @@ def create_app(settings: AggregationSettings) -> AggregationApp:
         StreamsError: A codec is missing, or a package is of the wrong version.
     """
     aggregation = Aggregation(
-        settings, open_registry(settings.registry_url), Emitter(settings.kafka)
+        settings, open_registry(settings.registry_url), Emitter(settings.kafka, settings.group)
     )
     app = AggregationApp(
         settings.group,

@@ -28,7 +28,8 @@ MAGIC: Final = b"Obj\x01"
 TOPIC_ID: Final = "kafka_topic_id"
 PARTITION: Final = "kafka_partition"
 OFFSET: Final = "kafka_offset"
-# A symbol byte and two numbers of at most ten bytes each.
+# ORIGIN_BYTES: a symbol byte and two numbers of at most ten bytes each.
+ORIGIN: Final = (TOPIC_ID, PARTITION, OFFSET)
 ORIGIN_BYTES: Final = 21
 
 _META: Final[Any] = {"type": "map", "values": "bytes"}

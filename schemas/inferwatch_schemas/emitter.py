@@ -1,4 +1,4 @@
-"""Sends rows and dead letters to Kafka, and knows when the broker has them all."""
+"""Sends what the pipeline itself writes to Kafka, and knows when the broker has it all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from inferwatch_streams.errors import EmitError
+from inferwatch_schemas.errors import EmitError
 
 if TYPE_CHECKING:
     from inferwatch_schemas.kafka import KafkaSettings
@@ -27,13 +27,13 @@ POLL_SECONDS: Final = 0.005
 class Emitter:
     """An idempotent producer that counts what is outstanding."""
 
-    def __init__(self, kafka: KafkaSettings) -> None:
+    def __init__(self, kafka: KafkaSettings, client_id: str) -> None:
         self._outstanding = 0
         self._failures: list[str] = []
         self._producer = Producer(
             {
                 **kafka.confluent(),
-                "client.id": "inferwatch-aggregation",
+                "client.id": client_id,
                 "enable.idempotence": True,
                 "compression.type": "zstd",
                 "linger.ms": 5,

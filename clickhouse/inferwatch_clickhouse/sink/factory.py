@@ -1,0 +1,70 @@
+"""Builds the Faust app of the sink from its settings.
+
+The transport of chunks is found by its scheme, through Faust's registry of transports: this
+package does not import it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import faust
+
+from inferwatch_clickhouse.client import ClickHouse
+from inferwatch_clickhouse.sink.landing import Landing
+from inferwatch_schemas.emitter import Emitter
+from inferwatch_schemas.faust import faust_settings
+from inferwatch_schemas.registry import open_registry
+
+if TYPE_CHECKING:
+    from inferwatch_clickhouse.sink.settings import SinkSettings
+
+
+class SinkApp(faust.App):
+    """The Faust app, with what its transport asks for.
+
+    Attributes:
+        processor: Takes the chunks.
+    """
+
+    processor: Landing
+
+
+def create_app(settings: SinkSettings) -> SinkApp:
+    """The sink as a Faust app, not started.
+
+    Raises:
+        SchemasError: The registry does not answer, or does not know our schemas.
+    """
+    landing = Landing(
+        settings,
+        open_registry(settings.registry_url),
+        ClickHouse(settings.clickhouse),
+        Emitter(settings.kafka, settings.group),
+    )
+    app = SinkApp(
+        settings.group,
+        **faust_settings(
+            settings.kafka,
+            commit_seconds=settings.commit_seconds,
+            session_timeout_seconds=settings.session_timeout_seconds,
+            fetch_bytes=settings.fetch_bytes,
+        ),
+    )
+    app.processor = landing
+    everything = app.topic(
+        *landing.topics, key_serializer="raw", value_serializer="raw", acks=False
+    )
+
+    @app.agent(everything, name="sink")
+    async def land(chunks: Any) -> None:
+        async for chunk in chunks:
+            await landing.process(chunk)
+
+    @app.timer(settings.flush_seconds)
+    async def flush() -> None:
+        await landing.flush()
+        if landing.cursors.read_again:
+            await app.consumer.perform_seek()
+
+    return app

@@ -1,0 +1,161 @@
+"""The landing: chunks in, inserts out, floors for the transport."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from inferwatch_clickhouse.errors import ClickHouseError
+from inferwatch_clickhouse.sink import metrics
+from inferwatch_clickhouse.sink.loads import Load, Loads
+from inferwatch_schemas.admin import topic_ids
+from inferwatch_schemas.columnar.burial import Burial
+from inferwatch_schemas.columnar.cursors import Cursors
+from inferwatch_schemas.columnar.reader import ChunkReader
+from inferwatch_schemas.errors import EmitError, RegistryUnavailableError
+from inferwatch_schemas.topics import BY_NAME, SOURCES, TOPICS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from inferwatch_clickhouse.client import ClickHouse
+    from inferwatch_clickhouse.sink.settings import SinkSettings
+    from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
+    from inferwatch_schemas.emitter import Emitter
+    from inferwatch_schemas.registry import Registry
+
+log = structlog.get_logger(__name__)
+
+ADMIN_TIMEOUT_SECONDS: Final = 10.0
+DRAIN_SECONDS: Final = 10.0
+FIRST_BACKOFF_SECONDS: Final = 0.2
+MAX_BACKOFF_SECONDS: Final = 10.0
+
+
+class Landing:
+    """Puts every topic's records into ClickHouse; what the transport calls ``ChunkProcessor``.
+
+    A partition's floor rises only when ClickHouse has acknowledged everything below it. While it
+    does not, what is in memory stays there, no more is read, and the insert is tried again.
+    """
+
+    def __init__(
+        self,
+        settings: SinkSettings,
+        registry: Registry,
+        clickhouse: ClickHouse,
+        emitter: Emitter,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._clickhouse = clickhouse
+        self._emitter = emitter
+        self._readers = {topic.name: ChunkReader(topic, registry, {}) for topic in TOPICS}
+        self._burial = Burial(emitter, registry, settings.group, clock)
+        self.cursors = Cursors(time.monotonic)
+        self._topic_ids: dict[str, str] = {}
+        self._loads = Loads()
+        self._positions: dict[TopicPartition, int] = {}
+        self._floors: dict[TopicPartition, int] = {}
+        self._epoch = 0
+        self._flushing = asyncio.Lock()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Topics to read."""
+        return tuple(sorted(self._readers))
+
+    def topic_ids(self, names: frozenset[str]) -> Mapping[str, str]:
+        """See ``ChunkProcessor``."""
+        return topic_ids(self._settings.kafka, sorted(names), ADMIN_TIMEOUT_SECONDS)
+
+    def assign(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
+        """See ``ChunkProcessor``."""
+        self._epoch += 1
+        self.cursors.assign(assignments)
+        self._topic_ids = {topic: start.topic_id for (topic, _), start in assignments.items()}
+        # What was taken in and not inserted is read again, by whoever has it now.
+        self._loads = Loads()
+        self._positions = {at: start.start for at, start in assignments.items()}
+        self._floors = dict(self._positions)
+
+    async def process(self, chunk: Chunk) -> None:
+        """Take one chunk in; waits while too much waits to be inserted, or the registry is away."""
+        epoch, backoff = self._epoch, FIRST_BACKOFF_SECONDS
+        while epoch == self._epoch and self.cursors.accepts(chunk):
+            try:
+                parts, bad = self._readers[chunk.topic].read(chunk)
+            except RegistryUnavailableError as error:
+                log.warning("waiting for the schema registry", error=str(error))
+                await asyncio.sleep(backoff)
+                backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
+                continue
+            topic_id = self._topic_ids[chunk.topic]
+            for part in parts:
+                self._loads.add(chunk, part, topic_id)
+            if bad:
+                metrics.SKIPPED.labels(chunk.topic).inc(len(bad))
+                # The aggregation reads the source topics and buries what is bad there.
+                if BY_NAME[chunk.topic] not in SOURCES:
+                    for record in bad:
+                        self._burial.bury(chunk, record, topic_id)
+            self._positions[chunk.topic, chunk.partition] = chunk.end
+            self.cursors.advance(chunk)
+        metrics.WAITING_BYTES.set(self._loads.size)
+        if self._loads.size >= self._settings.flush_bytes:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Insert what has come; returns when ClickHouse has it, or it is no longer ours."""
+        async with self._flushing:
+            epoch, positions, loads = self._epoch, dict(self._positions), self._loads.take()
+            for load in loads:
+                if not await self._insert(load, epoch):
+                    return
+            try:
+                await self._emitter.settle()
+            except EmitError as error:
+                # Nothing is lost: the floors stay, and the records are read again.
+                log.warning("dead letters not acknowledged", error=str(error))
+                self.cursors.read_again = True
+                return
+            if epoch == self._epoch:
+                self._floors = positions
+                for (topic, partition), offset in positions.items():
+                    metrics.POSITION.labels(topic, str(partition)).set(offset)
+
+    async def _insert(self, load: Load, epoch: int) -> bool:
+        """Insert until it is done; False when the partitions were given away meanwhile."""
+        table, body, backoff = load.table.storage, load.body(), FIRST_BACKOFF_SECONDS
+        while epoch == self._epoch:
+            started = time.monotonic()
+            try:
+                await asyncio.to_thread(self._clickhouse.insert_avro, table, load.columns, body)
+            except ClickHouseError as error:
+                metrics.FAILURES.labels(load.table.view).inc()
+                log.warning(
+                    "not inserted, will be tried again", table=table, rows=load.rows,
+                    records=load.where(), error=str(error), next_try_seconds=backoff,
+                )  # fmt: skip
+                await asyncio.sleep(backoff)
+                backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
+                continue
+            metrics.INSERT_SECONDS.labels(load.table.view).observe(time.monotonic() - started)
+            metrics.ROWS.labels(load.table.view).inc(load.rows)
+            return True
+        return False
+
+    async def drain(self) -> None:
+        """See ``ChunkProcessor``."""
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.flush()
+        except TimeoutError:
+            log.warning("ClickHouse did not acknowledge in time; the records are read again")
+
+    def floors(self) -> Mapping[TopicPartition, int]:
+        """See ``ChunkProcessor``."""
+        return self._floors
