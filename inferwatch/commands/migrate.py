@@ -2,12 +2,12 @@
 
 import typer
 
-from inferwatch import clickhouse_options, options
+from inferwatch import options
 from inferwatch_clickhouse import migrate as migrations
 
 
 @options.expanded
-def migrate(*, clickhouse: clickhouse_options.ClickHouse) -> None:
+def migrate(*, clickhouse: options.ClickHouse) -> None:
     """Create or update the tables and views in ClickHouse; running it again changes nothing.
 
     Refuses a database that a newer version has migrated.

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from inferwatch import clickhouse_options, options
+from inferwatch import options
 from inferwatch.embedded.clickhouse import EmbeddedClickHouse
 from inferwatch.embedded.errors import EmbeddedError
 from inferwatch_clickhouse.client import ClickHouse
@@ -59,7 +59,7 @@ def query(
             "of ClickHouse's formats, such as Parquet.",
         ),
     ] = TABLE,
-    clickhouse: clickhouse_options.ClickHouse,
+    clickhouse: options.ClickHouse,
 ) -> None:
     """Ask ClickHouse: the configured one or, with --data, what a demo kept, also while it runs."""
     sql = sql.strip().rstrip(";").rstrip()
@@ -71,7 +71,7 @@ def query(
         if output_format == TABLE and not _NAMES_A_FORMAT.search(sql):
             _print_table(asked.stream(sql, _TEXTS))
         else:
-            _print_raw(asked.stream(sql, SHORT_NAMES.get(output_format.lower(), output_format)))
+            _print_raw(asked.stream(sql, SHORT_NAMES.get(output_format, output_format)))
 
 
 @contextlib.contextmanager
