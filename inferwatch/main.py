@@ -12,19 +12,48 @@ except ImportError as error:
         "inferwatch: the command line is not installed: pip install 'inferwatch[cli]'."
     ) from error
 
-from inferwatch.commands import dead_letters, schemas, topics
+from inferwatch.deferred import Deferred, group_of
 from inferwatch.embedded.errors import EmbeddedError
+from inferwatch.traces.errors import TraceError
+from inferwatch_agents.errors import AgentsError
+from inferwatch_clickhouse.errors import ClickHouseError
 from inferwatch_schemas.errors import SchemasError
+from inferwatch_streams.errors import StreamsError
+
+RUN, LOOK, SET_UP = "Run", "Look", "Set up"
+COMMANDS = (
+    Deferred(
+        "replay", RUN, "Send a public trace to Kafka, at its own times.",
+        "inferwatch.commands.replay:replay",
+    ),
+    Deferred(
+        "query", LOOK, "Ask ClickHouse, or what a demo kept, in SQL.",
+        "inferwatch.commands.query:query",
+    ),
+    Deferred(
+        "dead-letters", LOOK, "List what could not be read, and publish it again.",
+        "inferwatch.commands.dead_letters:app",
+    ),
+    Deferred(
+        "topics", SET_UP, "Create and list the Kafka topics.",
+        "inferwatch.commands.topics:app",
+    ),
+    Deferred(
+        "schemas", SET_UP, "Check, release and register the event schemas.",
+        "inferwatch.commands.schemas:app",
+    ),
+    Deferred(
+        "migrate", SET_UP, "Create or update the tables and views in ClickHouse.",
+        "inferwatch.commands.migrate:migrate",
+    ),
+)  # fmt: skip
 
 # What a component says in one sentence. Anything else is a defect and keeps its traceback.
-ERRORS = (SchemasError, EmbeddedError)
-
-RUN = "Run"
-LOOK = "Look"
-SET_UP = "Set up"
+ERRORS = (AgentsError, ClickHouseError, EmbeddedError, SchemasError, StreamsError, TraceError)
 
 app = typer.Typer(
     name="inferwatch",
+    cls=group_of(*COMMANDS),
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
@@ -48,11 +77,6 @@ def inferwatch(
     ] = False,
 ) -> None:
     """Monitor AI services: events through Kafka to exact windows in ClickHouse."""
-
-
-app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=LOOK)
-app.add_typer(topics.app, name="topics", rich_help_panel=SET_UP)
-app.add_typer(schemas.app, name="schemas", rich_help_panel=SET_UP)
 
 
 def run() -> None:
