@@ -1,0 +1,165 @@
+"""``inferwatch worker``: run the aggregation, the sink, or both, until told to stop."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import tempfile
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import structlog
+import typer
+from prometheus_client import start_http_server
+
+from inferwatch import options
+from inferwatch.errors import NotReadyError
+from inferwatch_clickhouse import migrate
+from inferwatch_clickhouse.client import ClickHouse
+from inferwatch_clickhouse.sink.settings import SinkSettings
+from inferwatch_schemas.admin import TopicAdmin
+from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.topics import TOPICS
+from inferwatch_streams.settings import AggregationSettings
+
+if TYPE_CHECKING:
+    import faust
+
+
+class Role(StrEnum):
+    """What a worker does."""
+
+    AGGREGATION = "aggregation"
+    SINK = "sink"
+
+
+class LogLevel(StrEnum):
+    """How much a worker tells."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@options.expanded
+def worker(
+    *,
+    only: Annotated[
+        Role | None,
+        typer.Option(help="Run one of the two; both run in one process without.", metavar="ROLE"),
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Serve Prometheus metrics on this loopback port.",
+            envvar="INFERWATCH_METRICS_PORT",
+            min=1,
+            max=65535,
+        ),
+    ] = None,
+    log_level: Annotated[LogLevel, typer.Option(help="How much to tell.")] = LogLevel.WARNING,
+    kafka: options.Kafka,
+    registry_url: options.RegistryUrl = None,
+    clickhouse: options.ClickHouse,
+) -> None:
+    """Count events into exact windows (aggregation) and land every topic in ClickHouse (sink).
+
+    Start as many as you like: they share the partitions, and any of them may be killed at any
+    time. Further settings are variables: INFERWATCH_AGGREGATION_* and INFERWATCH_SINK_*.
+    """
+    _set_up_logging(log_level)
+    check_topics(kafka)
+    apps: list[faust.App] = []
+    # Faust is slow to import, and neither needed nor wanted before the checks have passed.
+    if only in (None, Role.AGGREGATION):
+        from inferwatch_streams import factory as aggregation  # noqa: PLC0415  # as said above
+
+        settings = AggregationSettings.from_environment(os.environ)
+        apps.append(
+            aggregation.create_app(
+                dataclasses.replace(settings, kafka=kafka, registry_url=registry_url)
+            )
+        )
+    if only in (None, Role.SINK):
+        from inferwatch_clickhouse.sink import factory as sink  # noqa: PLC0415  # as said above
+
+        check_migrated(clickhouse)
+        landing = SinkSettings.from_environment(os.environ)
+        apps.append(
+            sink.create_app(
+                dataclasses.replace(
+                    landing, kafka=kafka, registry_url=registry_url, clickhouse=clickhouse
+                )
+            )
+        )
+    if metrics_port is not None:
+        try:
+            start_http_server(metrics_port, addr="127.0.0.1")
+        except OSError as error:
+            raise NotReadyError(
+                f"Metrics cannot be served on 127.0.0.1:{metrics_port} ({error}); "
+                "stop what uses the port or choose another with --metrics-port."
+            ) from error
+    _run(apps, log_level)
+
+
+def check_topics(kafka: KafkaSettings) -> None:
+    """Make sure that the broker answers and has every topic.
+
+    Raises:
+        KafkaUnavailableError: It does not answer.
+        NotReadyError: A topic is missing; says how to create it.
+    """
+    present = TopicAdmin(kafka).states(topic.name for topic in TOPICS)
+    missing = [topic.name for topic in TOPICS if topic.name not in present]
+    if missing:
+        raise NotReadyError(
+            f"Topics are missing on {kafka.bootstrap_servers}: {', '.join(missing)}; "
+            "run: inferwatch topics create"
+        )
+
+
+def check_migrated(clickhouse: Any) -> None:
+    """Make sure that ClickHouse answers and has this version's tables.
+
+    Raises:
+        ClickHouseError: It does not answer, refuses, or is ahead of this version.
+        NotReadyError: Migrations are missing; says how to apply them.
+    """
+    with contextlib.closing(ClickHouse(clickhouse, use_database=False)) as asked:
+        known = asked.query(
+            "SELECT count() FROM system.tables "
+            "WHERE database = {database:String} AND name = 'schema_migrations'",
+            {"database": clickhouse.database},
+        )
+    pending: tuple[migrate.Migration, ...] = migrate.available()
+    if known[0][0]:
+        with contextlib.closing(ClickHouse(clickhouse)) as asked:
+            pending = migrate.plan(pending, migrate.applied_to(asked))
+    if pending:
+        raise NotReadyError(
+            f"Database {clickhouse.database!r} at {clickhouse.url} lacks {len(pending)} "
+            "migrations; run: inferwatch migrate"
+        )
+
+
+def _set_up_logging(level: LogLevel) -> None:
+    number = logging.getLevelNamesMapping()[level.name]
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(os.fdopen(os.dup(2), "w", buffering=1)),
+    )
+
+
+def _run(apps: list["faust.App"], level: LogLevel) -> None:
+    import faust  # noqa: PLC0415  # as said above
+
+    # Faust wants a folder for tables, which these apps do not have.
+    with tempfile.TemporaryDirectory(prefix="inferwatch-worker-") as folder:
+        for app in apps:
+            app.conf.datadir = folder
+        first, *others = apps
+        faust.Worker(
+            first, *others, loglevel=level.value.upper(), quiet=True, redirect_stdouts=False
+        ).execute_from_commandline()
