@@ -88,6 +88,14 @@ def test_a_body_that_is_no_avro_is_refused(server: ClickHouseSettings) -> None:
         ClickHouse(settings).insert_avro("exposures_stored", ["user_id"], b"not Avro at all")
 
 
+def test_a_table_that_lacks_a_column_is_named(server: ClickHouseSettings) -> None:
+    """A database of an older version is refused with what to run."""
+    settings = replace(server, database="lacking")
+    migrate.migrate(settings)
+    with pytest.raises(ClickHouseRefusedError, match="lacks later; run: inferwatch migrate"):
+        ClickHouse(settings).insert_avro("exposures_stored", ["user_id", "later"], b"")
+
+
 def test_a_connection_is_made_again_after_clickhouse_was_away(tmp_path: Path) -> None:
     """The same client says unavailable while it is away, and works when it is back."""
     with EmbeddedClickHouse(tmp_path / "data", tmp_path) as running:

@@ -275,7 +275,8 @@ def test_source_events_are_read_once_whatever_was_sent_again(clickhouse: ClickHo
         }
         for offset in range(100)
     ]
-    store(clickhouse, "request", events[:70])
+    store(clickhouse, "request", events[:70] + events[:70])
+    assert clickhouse.query("SELECT count() FROM requests") == [(70,)]
     store(clickhouse, "request", events[30:])
     store(clickhouse, "request", events)
     assert clickhouse.query("SELECT count(), uniqExact(event_id) FROM requests") == [(100, 100)]
