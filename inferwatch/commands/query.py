@@ -40,7 +40,7 @@ _FLOAT = re.compile(r"(?:Nullable\()?(?:Float|BFloat)")
 _NAMES_A_FORMAT = re.compile(r"\bFORMAT\s+\w+\s*(?:SETTINGS\b.*)?\Z", re.IGNORECASE | re.DOTALL)
 _FORMAT = re.compile(r"\w+")
 _SHOWN_DIGITS = 6
-_PLAIN_WIDTH = 10_000
+_UNBOUNDED_WIDTH = 1_000_000
 _PROBE_SECONDS = 2
 
 
@@ -137,22 +137,21 @@ def _print_table(pieces: Iterable[bytes]) -> None:
     if not lines:  # a statement that answers nothing
         return
     names, types, *rows = lines
+    table = _table(names, types, rows)
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH)
-    console.print(_table(names, types, rows, framed=console.is_terminal))
+    unbounded = Console(width=_UNBOUNDED_WIDTH)
+    if console.is_terminal and unbounded.measure(table).maximum <= console.width:
+        console.print(table)
+    else:
+        # A line a row, however long: cells folded into narrow columns cannot be read.
+        table.box = None
+        unbounded.print(table)
 
 
-def _table(
-    names: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[str]], *, framed: bool
-) -> Table:
-    table = Table(box=SIMPLE_HEAD if framed else None, pad_edge=False, header_style="bold")
+def _table(names: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for name, kind in zip(names, types, strict=True):
-        table.add_column(
-            Text(name),
-            justify="right" if _NUMBER.match(kind) else "left",
-            overflow="fold",
-        )
+        table.add_column(Text(name), justify="right" if _NUMBER.match(kind) else "left")
     for row in rows:
         table.add_row(*(Text(_cell(*pair)) for pair in zip(row, types, strict=True)))
     return table
