@@ -45,13 +45,14 @@ def admin(bootstrap_servers: str) -> AdminClient:
 
 @pytest.fixture
 def topic(admin: AdminClient) -> Topic:
-    """Create a topic with a name of its own."""
+    """Create a topic with a name of its own and wait until the broker knows it."""
 
     def create(partitions: int = 1, **config: str) -> str:
         name = f"contract.{uuid.uuid4().hex}"
         settings = {key.replace("_", "."): value for key, value in config.items()}
         created = admin.create_topics([NewTopic(name, partitions, 1, config=settings)])
         created[name].result(SECONDS)
+        topic_id(admin, name)
         return name
 
     return create
@@ -134,9 +135,16 @@ def batches(content: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def topic_id(admin: AdminClient, name: str) -> str:
-    """Return the id that the broker gave a topic."""
-    described = admin.describe_topics(TopicCollection([name]))[name].result(SECONDS)
-    return str(described.topic_id)
+    """Return the id that the broker gave a topic, which it may know a moment after it made it."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            described = admin.describe_topics(TopicCollection([name]))[name].result(SECONDS)
+            return str(described.topic_id)
+        except KafkaException as error:
+            unknown = error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+            if not unknown or time.monotonic() > deadline:
+                raise
 
 
 def test_a_topic_created_again_has_another_id(admin: AdminClient, topic: Topic) -> None:

@@ -9,9 +9,11 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer import fetcher
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka import TopicPartition as Offset
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
@@ -166,6 +168,38 @@ def test_a_waiting_fetch_sees_a_record_after_half_its_wait(
             await consumer.stop()
 
     assert 0.8 < asyncio.run(measure()) < 4
+
+
+def test_a_partitions_share_of_a_response_is_not_bounded(
+    embedded_broker: EmbeddedBroker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only `fetch_max_bytes` bounds what a consumer holds, not `max_partition_fetch_bytes`."""
+    for _ in range(10):
+        produce(embedded_broker.bootstrap_servers, topic, 100, size=100)
+    shares: list[int] = []
+    plain = fetcher.MemoryRecords
+
+    def record(content: bytes) -> Any:
+        shares.append(len(content))
+        return plain(content)
+
+    monkeypatch.setattr(fetcher, "MemoryRecords", record)
+
+    async def read() -> int:
+        reader = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=embedded_broker.bootstrap_servers,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=12_000,
+        )
+        await reader.start()
+        try:
+            return len(await reader.getmany(timeout_ms=5000))
+        finally:
+            await reader.stop()
+
+    assert asyncio.run(read()) == 1
+    assert shares[0] > 10 * 100 * 100
 
 
 def test_no_record_is_too_large(embedded_broker: EmbeddedBroker, admin: AdminClient) -> None:
