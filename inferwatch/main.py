@@ -14,6 +14,7 @@ except ImportError as error:
 
 from inferwatch.deferred import Deferred, group_of
 from inferwatch.embedded.errors import EmbeddedError
+from inferwatch.errors import CommandError
 from inferwatch.traces.errors import TraceError
 from inferwatch_agents.errors import AgentsError
 from inferwatch_clickhouse.errors import ClickHouseError
@@ -22,6 +23,10 @@ from inferwatch_streams.errors import StreamsError
 
 RUN, LOOK, SET_UP = "Run", "Look", "Set up"
 COMMANDS = (
+    Deferred(
+        "worker", RUN, "Count events into windows, and land them in ClickHouse.",
+        "inferwatch.commands.worker:worker",
+    ),
     Deferred(
         "replay", RUN, "Send a public trace to Kafka, at its own times.",
         "inferwatch.commands.replay:replay",
@@ -33,6 +38,10 @@ COMMANDS = (
     Deferred(
         "dead-letters", LOOK, "List what could not be read, and publish it again.",
         "inferwatch.commands.dead_letters:app",
+    ),
+    Deferred(
+        "doctor", LOOK, "Check everything a worker needs, and say what to change.",
+        "inferwatch.commands.doctor:doctor",
     ),
     Deferred(
         "topics", SET_UP, "Create and list the Kafka topics.",
@@ -49,7 +58,15 @@ COMMANDS = (
 )  # fmt: skip
 
 # What a component says in one sentence. Anything else is a defect and keeps its traceback.
-ERRORS = (AgentsError, ClickHouseError, EmbeddedError, SchemasError, StreamsError, TraceError)
+ERRORS = (
+    AgentsError,
+    ClickHouseError,
+    CommandError,
+    EmbeddedError,
+    SchemasError,
+    StreamsError,
+    TraceError,
+)
 
 app = typer.Typer(
     name="inferwatch",
