@@ -135,7 +135,7 @@ def kafka_errors(kafka: KafkaSettings, heard: Callable[[], str | None]) -> Itera
                 "check that it runs, --bootstrap-servers and --security-protocol."
             ) from error
         raise KafkaRefusedError(
-            f"Kafka at {kafka.bootstrap_servers} refuses: {why.str()}."
+            f"Kafka at {kafka.bootstrap_servers} refuses: {why.str().rstrip('.')}."
         ) from error
 
 
