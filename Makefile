@@ -1,0 +1,85 @@
+# Needs make and Python 3.11 or newer, nothing else: `make` lists the targets.
+#
+# Everything runs in .venv, which is made from requirements.lock: the same versions everywhere, each
+# held against its hash.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# Options that are passed through: make demo ARGS="--seconds 30", make test ARGS="-k wire".
+ARGS ?=
+# The Python that .venv is made with; the first of PYTHONS that is new enough when empty.
+PYTHON ?=
+PYTHONS := $(if $(PYTHON),$(PYTHON),python3.11 python3.12 python3.13 python3)
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+SOURCES := schemas agents streams clickhouse inferwatch tests
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
+	--all-extras --group dev --group install --generate-hashes --no-header --no-annotate
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: setup
+setup: $(INSTALLED) ## Install everything into .venv; the other targets do so by themselves
+
+.PHONY: demo
+demo: $(INSTALLED) ## Run the whole pipeline on this machine: make demo ARGS="--seconds 60"
+	$(BIN)/inferwatch demo $(ARGS)
+
+.PHONY: test
+test: $(INSTALLED) ## Run the tests that need nothing but .venv
+	$(BIN)/python -m pytest -m "not kafka" $(ARGS)
+
+.PHONY: test-kafka
+test-kafka: $(INSTALLED) ## Run the tests on Apache Kafka and a registry (needs Java 21 and Maven)
+	$(BIN)/python -m pytest -m kafka $(ARGS)
+
+.PHONY: check
+check: $(INSTALLED) ## Check style, types, layers, schemas and docker-compose.yml
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/inferwatch schemas check
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+.PHONY: format
+format: $(INSTALLED) ## Format the code, and repair what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: lock
+lock: $(INSTALLED) ## Resolve requirements.lock anew: make lock ARGS="--upgrade"
+	$(LOCK) --output-file requirements.lock $(ARGS)
+
+.PHONY: clean
+clean: ## Remove .venv, caches and build outputs
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv installs in a fraction of pip's time; pip installs uv itself, with the hash in the lock.
+$(INSTALLED): requirements.lock pyproject.toml | .venv/pyvenv.cfg
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --requirement .venv/uv.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes \
+		--requirement requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/pyvenv.cfg:
+	@for python in $(PYTHONS); do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then \
+			"$$python" -c 'import ensurepip' 2> /dev/null || { \
+				echo "make: $$python has no ensurepip; install its venv package (on Debian and Ubuntu: apt install python3-venv)." >&2; \
+				exit 1; }; \
+			echo "$$python -m venv .venv"; \
+			exec "$$python" -m venv .venv; \
+		fi; \
+	done; \
+	echo "make: Python 3.11 or newer is needed, tried: $(PYTHONS); install it or name one with PYTHON=/path/to/python." >&2; \
+	exit 1
