@@ -24,6 +24,10 @@ from inferwatch_streams.errors import StreamsError
 RUN, LOOK, SET_UP = "Run", "Look", "Set up"
 COMMANDS = (
     Deferred(
+        "demo", RUN, "Run the whole pipeline here, with a load, and watch it.",
+        "inferwatch.commands.demo:demo",
+    ),
+    Deferred(
         "worker", RUN, "Count events into windows, and land them in ClickHouse.",
         "inferwatch.commands.worker:worker",
     ),

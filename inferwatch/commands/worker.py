@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
@@ -43,7 +44,7 @@ class LogLevel(StrEnum):
 
 
 @options.expanded
-def worker(
+def worker(  # noqa: PLR0913  # an option is a parameter
     *,
     only: Annotated[
         Role | None,
@@ -158,7 +159,7 @@ def _run(apps: list["faust.App"], level: LogLevel) -> None:
     # Faust wants a folder for tables, which these apps do not have.
     with tempfile.TemporaryDirectory(prefix="inferwatch-worker-") as folder:
         for app in apps:
-            app.conf.datadir = folder
+            app.conf.datadir = Path(folder)
         first, *others = apps
         faust.Worker(
             first, *others, loglevel=level.value.upper(), quiet=True, redirect_stdouts=False

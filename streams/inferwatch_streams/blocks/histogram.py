@@ -160,6 +160,8 @@ class SparseBins:
         counts = self._counts[self._keys != _EMPTY]
         keep = wanted[keys >> _BIN_BITS]
         keys, counts = keys[keep], counts[keep]
+        if not len(keys):
+            return {}
         order = np.argsort(keys)
         keys, counts = keys[order], counts[order]
         slots, begins = np.unique(keys >> _BIN_BITS, return_index=True)

@@ -15,7 +15,7 @@ What differs from Faust's own driver, and why (docs/decisions/0002):
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import aiokafka
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -51,6 +51,10 @@ LOST_OWNERSHIP = (
 )
 
 
+# Partitions whose share of a fetch may be full at once: a bound on a response's size.
+FETCHED_PARTITIONS: Final = 8
+
+
 class ConsumerThread(stock.AIOKafkaConsumerThread):
     """The thread that holds aiokafka's consumer."""
 
@@ -65,6 +69,8 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            # The embedded broker heeds only this one.
+            fetch_max_bytes=FETCHED_PARTITIONS * conf.consumer_max_fetch_size,
             # A sink whose ClickHouse is away stops asking for chunks: it is slow, not dead, and
             # its heartbeats go on. Leaving the group would only hand the wait to another worker.
             max_poll_interval_ms=24 * 60 * 60 * 1000,

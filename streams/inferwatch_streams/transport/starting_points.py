@@ -27,12 +27,14 @@ class StartingPoint:
 def choose_start(point: StartingPoint, topic_id: str) -> Assignment:
     """Begin at the committed offset, unless the log does not hold it.
 
-    A commit that belongs to a topic of the same name that was deleted since says nothing about
-    this log: it is read from its start. So is one beyond the log's end, by which such a topic is
-    known where the broker keeps no metadata.
+    What is committed belongs to a topic by its id. Another id's commit says nothing about this
+    log, which is read from its start; and so is a log that ends before the commit, because it was
+    cut. The embedded broker keeps no metadata, and lists ends that lie before the true one; a
+    commit without metadata is therefore believed (Kafka and it forget commits with their topic).
     """
+    known = point.metadata == topic_id
     of_another_log = point.metadata not in ("", topic_id)
-    if point.committed < 0 or of_another_log or point.committed > point.log_end:
+    if point.committed < 0 or of_another_log or (known and point.committed > point.log_end):
         return Assignment(topic_id, start=point.log_start, lost_from=0)
     return Assignment(
         topic_id, start=max(point.committed, point.log_start), lost_from=point.committed

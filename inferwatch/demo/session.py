@@ -1,0 +1,224 @@
+"""One run of a demo: load and sampler go, the view moves, the end is orderly."""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from rich.console import Console
+from rich.live import Live
+
+from inferwatch import replaying
+from inferwatch.demo import view
+from inferwatch.demo.meters import arrived
+from inferwatch.demo.stack import Stack
+from inferwatch.traces.events import TraceEvent
+from inferwatch_agents.host import HostSampler
+from inferwatch_agents.publisher import Publisher
+from inferwatch_clickhouse import queries
+from inferwatch_clickhouse.client import ClickHouse
+from inferwatch_clickhouse.errors import ClickHouseUnavailableError
+from inferwatch_schemas.registry import open_registry
+
+TICK_SECONDS: Final = 1.0
+PLAIN_EVERY_SECONDS: Final = 5.0
+SHOWN_SECONDS: Final = 60.0
+LANDING_SECONDS: Final = 60.0
+NEWS_LINES: Final = 4
+# The embedded broker keeps all it is sent in memory, about 200 bytes an event.
+EMBEDDED_MAX_EVENTS: Final = 2_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a demo does.
+
+    Attributes:
+        events: The load.
+        speed: Times the load's own pace; None for as fast as the broker takes it.
+        seconds: Ends by itself after so long; None for when the load ends.
+        live: Whether the load's times are those of the clock, so that the view follows the clock.
+        registry_url: Registry in use; the pinned ids when None.
+    """
+
+    events: Iterator[TraceEvent]
+    speed: float | None
+    seconds: float | None
+    live: bool
+    registry_url: str | None = None
+
+
+class Load:
+    """Plays the events in a thread of its own."""
+
+    def __init__(self, plan: Plan, publisher: Publisher, limit: int | None) -> None:
+        self._plan = plan
+        self._publisher = publisher
+        self._limit = limit
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+        self.error: Exception | None = None
+        self.played: replaying.Played | None = None
+        self.limited = False
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the event in hand, and wait for it."""
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is sent."""
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self.played = replaying.replay(
+                self._bounded(),
+                self._publisher,
+                speed=self._plan.speed,
+                sleep=self._stop.wait,
+                stopped=self._stop.is_set,
+            )
+        except Exception as error:  # noqa: BLE001  # carried to the main thread, which raises it
+            self.error = error
+
+    def _bounded(self) -> Iterator[TraceEvent]:
+        for number, event in enumerate(self._plan.events):
+            if number == self._limit:
+                self.limited = True
+                return
+            yield event
+
+
+class Session:
+    """A demo under way."""
+
+    def __init__(
+        self, stack: Stack, plan: Plan, news: deque[str], stop: threading.Event, console: Console
+    ) -> None:
+        self._stack = stack
+        self._plan = plan
+        self._news = news
+        self._stop = stop
+        self._console = console
+        self._clickhouse = ClickHouse(stack.clickhouse)
+        registry = open_registry(plan.registry_url)
+        self._publisher = Publisher(stack.kafka, registry)
+        self._load = Load(
+            plan, self._publisher, EMBEDDED_MAX_EVENTS if stack.embedded_broker else None
+        )
+        # Of its own, so that a full queue of the load never delays a sample.
+        self._samples = Publisher(stack.kafka, registry)
+        self._sampler = HostSampler(self._samples)
+
+    def run(self) -> list[str]:
+        """Play the load to its end, or until told to stop; the lines of the summary.
+
+        Raises:
+            EmbeddedError: A worker ended.
+            Exception: Whatever the load failed with.
+        """
+        ends_at = None if self._plan.seconds is None else time.monotonic() + self._plan.seconds
+        with contextlib.closing(self._clickhouse), self._shown() as show:
+            self._load.start()
+            self._sampler.start()
+            try:
+                while not (
+                    self._stop.is_set()
+                    or self._load.ended
+                    or (ends_at is not None and time.monotonic() >= ends_at)
+                ):
+                    self._stack.check()
+                    show()
+                    self._stop.wait(TICK_SECONDS)
+            finally:
+                self._load.stop()
+                self._sampler.stop()
+            if self._load.error is not None:
+                raise self._load.error
+            if self._load.limited:
+                self._news.append(
+                    f"The load ends after {EMBEDDED_MAX_EVENTS:,} events: the embedded broker "
+                    "keeps them all in memory. Use --kafka for more."
+                )
+            self._publisher.flush(LANDING_SECONDS)
+            self._samples.flush(LANDING_SECONDS)
+            landed = self._wait_until_landed(show)
+            show()
+            lines = view.summary_lines(queries.totals(self._clickhouse), self._stack.data)
+        if not landed and not self._stop.is_set():
+            lines.insert(0, "Not everything had landed in time; the logs say why.")
+        return lines
+
+    def _wait_until_landed(self, show: Callable[[], None]) -> bool:
+        deadline = time.monotonic() + LANDING_SECONDS
+        rows = -1
+        while time.monotonic() < deadline and not self._stop.is_set():
+            self._stack.check()
+            aggregation, sink = self._stack.meters("aggregation"), self._stack.meters("sink")
+            # Changed rows go out once a second: none new in that time means that all are out.
+            settled = aggregation.aggregate_rows == rows
+            if settled and arrived(self._sent(), aggregation, sink):
+                return True
+            rows = aggregation.aggregate_rows
+            show()
+            self._stop.wait(1.5 * TICK_SECONDS)
+        return False
+
+    def _sent(self) -> int:
+        return self._publisher.delivered + self._samples.delivered
+
+    @contextlib.contextmanager
+    def _shown(self) -> Iterator[Callable[[], None]]:
+        if self._console.is_terminal:
+            with Live(console=self._console, auto_refresh=False) as live:
+                yield lambda: live.update(view.table(self._snapshot()), refresh=True)
+            return
+        last = float("-inf")
+        told = 0
+
+        def lines() -> None:
+            nonlocal last, told
+            fresh = list(self._news)[told:]
+            told += len(fresh)
+            for line in fresh:
+                self._console.print(line, highlight=False, soft_wrap=True)
+            if time.monotonic() - last >= PLAIN_EVERY_SECONDS:
+                last = time.monotonic()
+                for line in view.plain_lines(self._snapshot()):
+                    self._console.print(line, highlight=False, soft_wrap=True)
+
+        yield lines
+
+    def _snapshot(self) -> view.Snapshot:
+        sent = self._sent()
+        counted = self._stack.meters("aggregation").events
+        until: datetime | None = None
+        rates: tuple[queries.ServiceRates, ...] = ()
+        buried: dict[str, int] = {}
+        news = list(self._news)[-NEWS_LINES:]
+        try:
+            until = self._newest()
+            if until is not None:
+                rates = queries.service_rates(self._clickhouse, until, SHOWN_SECONDS)
+            buried = queries.dead_letters_by_reason(self._clickhouse)
+        except ClickHouseUnavailableError as error:
+            news.append(str(error))
+        return view.Snapshot(
+            until, SHOWN_SECONDS, rates, sent, max(0, sent - counted), buried, news
+        )
+
+    def _newest(self) -> datetime | None:
+        latest = queries.latest_window(self._clickhouse)
+        if latest is None or not self._plan.live:
+            return None if latest is None else latest + timedelta(seconds=10)
+        return datetime.now(UTC)
