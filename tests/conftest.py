@@ -1,6 +1,7 @@
 """The servers that suites share: each is started once a session, when a test first asks for it."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -31,3 +32,17 @@ def bootstrap_servers(request: pytest.FixtureRequest) -> str:
     name = "embedded_broker" if request.param == "embedded" else "apache_kafka"
     broker: EmbeddedBroker | ApacheKafka = request.getfixturevalue(name)
     return broker.bootstrap_servers
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail what is skipped although it must run: .ci/run does without no test on Apache Kafka."""
+    report = yield
+    required = os.environ.get("INFERWATCH_REQUIRE_KAFKA") == "1"
+    skipped = report.skipped and not hasattr(report, "wasxfail")
+    if required and skipped and item.get_closest_marker("kafka"):
+        report.outcome = "failed"
+        report.longrepr = f"INFERWATCH_REQUIRE_KAFKA=1 forbids skipping {item.nodeid}"
+    return report
