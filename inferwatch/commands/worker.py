@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
-from prometheus_client import start_http_server
 
 from inferwatch import options
 from inferwatch.errors import NotReadyError
@@ -20,6 +19,7 @@ from inferwatch_clickhouse.client import ClickHouse
 from inferwatch_clickhouse.sink.settings import SinkSettings
 from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.prometheus import serve_metrics
 from inferwatch_schemas.topics import TOPICS
 from inferwatch_streams.settings import AggregationSettings
 
@@ -95,13 +95,7 @@ def worker(  # noqa: PLR0913  # an option is a parameter
             )
         )
     if metrics_port is not None:
-        try:
-            start_http_server(metrics_port, addr="127.0.0.1")
-        except OSError as error:
-            raise NotReadyError(
-                f"Metrics cannot be served on 127.0.0.1:{metrics_port} ({error}); "
-                "stop what uses the port or choose another with --metrics-port."
-            ) from error
+        serve_metrics(metrics_port)
     _run(apps, log_level)
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import os
 
+from inferwatch_schemas.errors import SchemasError
+from inferwatch_schemas.prometheus import serve_metrics_from
+from inferwatch_streams.errors import StreamsError
 from inferwatch_streams.factory import create_app
 from inferwatch_streams.settings import AggregationSettings
 
-app = create_app(AggregationSettings.from_environment(os.environ))
+try:
+    app = create_app(AggregationSettings.from_environment(os.environ))
+    serve_metrics_from(os.environ)
+except (SchemasError, StreamsError) as error:
+    raise SystemExit(str(error)) from error

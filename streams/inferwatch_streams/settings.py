@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from inferwatch_schemas.environment import check_above_zero, converted
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_streams.errors import StreamsSettingsError
 from inferwatch_streams.signals import BLOCK_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+PREFIX: Final = "INFERWATCH_AGGREGATION"
+VARIABLES: Final[dict[str, type[int | float | str]]] = {
+    "group": str,
+    "flush_seconds": float,
+    "commit_seconds": float,
+    "session_timeout_seconds": float,
+    "fetch_bytes": int,
+    "block_length": int,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,6 @@ class AggregationSettings:
         session_timeout_seconds: Without heartbeats for so long, a worker's partitions are given
             to others.
         fetch_bytes: Most bytes of one partition in one fetch: a chunk's size.
-        metrics_port: Port of the Prometheus endpoint on loopback; none when None.
         block_length: Offsets in a block. It belongs to the version of the signals: another value
             is for tests, on topics of their own.
     """
@@ -38,44 +48,24 @@ class AggregationSettings:
     commit_seconds: float = 2.0
     session_timeout_seconds: float = 30.0
     fetch_bytes: int = 1024 * 1024
-    metrics_port: int | None = None
     block_length: int = BLOCK_LENGTH
 
     def __post_init__(self) -> None:
-        for name in ("flush_seconds", "commit_seconds", "session_timeout_seconds", "fetch_bytes"):
-            if getattr(self, name) <= 0:
-                raise StreamsSettingsError(
-                    f"INFERWATCH_AGGREGATION_{name.upper()} is {getattr(self, name)}; "
-                    "it must be above 0."
-                )
-        if self.block_length < 1:
-            raise StreamsSettingsError("The block length must be at least 1.")
+        if not self.group:
+            raise StreamsSettingsError(f"{PREFIX}_GROUP is empty; name a consumer group.")
+        numbers = {name: getattr(self, name) for name, kind in VARIABLES.items() if kind is not str}
+        check_above_zero(numbers, PREFIX, StreamsSettingsError)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> AggregationSettings:
         """Settings from ``INFERWATCH_AGGREGATION_*``, ``_KAFKA_*`` and ``_REGISTRY_URL``.
 
         Raises:
-            StreamsSettingsError: A value is no number, or cannot be.
+            StreamsSettingsError: A value is not of its type, or cannot be.
             KafkaSettingsError: The connection settings cannot be.
         """
-        found: dict[str, float | int | str] = {}
-        for name, convert in (
-            ("group", str), ("flush_seconds", float), ("commit_seconds", float),
-            ("session_timeout_seconds", float), ("fetch_bytes", int), ("metrics_port", int),
-            ("block_length", int),
-        ):  # fmt: skip
-            variable = f"INFERWATCH_AGGREGATION_{name.upper()}"
-            if variable not in environment:
-                continue
-            try:
-                found[name] = convert(environment[variable])
-            except ValueError as error:
-                raise StreamsSettingsError(
-                    f"{variable} is {environment[variable]!r}, which is no number."
-                ) from error
         return cls(
             kafka=KafkaSettings.from_environment(environment),
             registry_url=environment.get("INFERWATCH_REGISTRY_URL"),
-            **found,  # type: ignore[arg-type]  # converted by name above
+            **converted(environment, PREFIX, VARIABLES, StreamsSettingsError),
         )

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import os
 
+from inferwatch_clickhouse.errors import ClickHouseError
 from inferwatch_clickhouse.sink.factory import create_app
 from inferwatch_clickhouse.sink.settings import SinkSettings
+from inferwatch_schemas.errors import SchemasError
+from inferwatch_schemas.prometheus import serve_metrics_from
 
-app = create_app(SinkSettings.from_environment(os.environ))
+try:
+    app = create_app(SinkSettings.from_environment(os.environ))
+    serve_metrics_from(os.environ)
+except (ClickHouseError, SchemasError) as error:
+    raise SystemExit(str(error)) from error

@@ -6,7 +6,8 @@ package does not import it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from typing import TYPE_CHECKING, Any, Final
 
 import faust
 
@@ -17,7 +18,11 @@ from inferwatch_schemas.faust import faust_settings
 from inferwatch_schemas.registry import open_registry
 
 if TYPE_CHECKING:
+    from inferwatch_clickhouse.settings import ClickHouseSettings
     from inferwatch_clickhouse.sink.settings import SinkSettings
+
+# An insert that hangs is sent again: the same rows count once.
+MAX_ANSWER_SECONDS: Final = 60.0
 
 
 class SinkApp(faust.App):
@@ -39,7 +44,7 @@ def create_app(settings: SinkSettings) -> SinkApp:
     landing = Landing(
         settings,
         open_registry(settings.registry_url),
-        ClickHouse(settings.clickhouse),
+        ClickHouse(_impatient(settings.clickhouse)),
         Emitter(settings.kafka, settings.group),
     )
     app = SinkApp(
@@ -61,10 +66,15 @@ def create_app(settings: SinkSettings) -> SinkApp:
         async for chunk in chunks:
             await landing.process(chunk)
 
-    @app.timer(settings.flush_seconds)
     async def flush() -> None:
         await landing.flush()
         if landing.cursors.read_again:
             await app.consumer.perform_seek()
 
+    app.timer(settings.flush_seconds)(flush)
     return app
+
+
+def _impatient(settings: ClickHouseSettings) -> ClickHouseSettings:
+    answer_seconds = min(settings.answer_seconds, MAX_ANSWER_SECONDS)
+    return dataclasses.replace(settings, answer_seconds=answer_seconds)

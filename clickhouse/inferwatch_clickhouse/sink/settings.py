@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from inferwatch_clickhouse.errors import ClickHouseSettingsError
 from inferwatch_clickhouse.settings import ClickHouseSettings
+from inferwatch_schemas.environment import check_above_zero, converted
 from inferwatch_schemas.kafka import KafkaSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+PREFIX: Final = "INFERWATCH_SINK"
+VARIABLES: Final[dict[str, type[int | float | str]]] = {
+    "group": str,
+    "flush_seconds": float,
+    "flush_bytes": int,
+    "commit_seconds": float,
+    "session_timeout_seconds": float,
+    "fetch_bytes": int,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +39,6 @@ class SinkSettings:
         session_timeout_seconds: Without heartbeats for so long, a worker's partitions are given
             to others.
         fetch_bytes: Most bytes of one partition in one fetch.
-        metrics_port: Port of the Prometheus endpoint on loopback; none when None.
     """
 
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
@@ -40,44 +50,24 @@ class SinkSettings:
     commit_seconds: float = 2.0
     session_timeout_seconds: float = 30.0
     fetch_bytes: int = 1024 * 1024
-    metrics_port: int | None = None
 
     def __post_init__(self) -> None:
-        for name in (
-            "flush_seconds", "flush_bytes", "commit_seconds", "session_timeout_seconds",
-            "fetch_bytes",
-        ):  # fmt: skip
-            if getattr(self, name) <= 0:
-                raise ClickHouseSettingsError(
-                    f"INFERWATCH_SINK_{name.upper()} is {getattr(self, name)}; it must be above 0."
-                )
+        if not self.group:
+            raise ClickHouseSettingsError(f"{PREFIX}_GROUP is empty; name a consumer group.")
+        numbers = {name: getattr(self, name) for name, kind in VARIABLES.items() if kind is not str}
+        check_above_zero(numbers, PREFIX, ClickHouseSettingsError)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> SinkSettings:
         """Settings from ``INFERWATCH_SINK_*``, ``_KAFKA_*``, ``_CLICKHOUSE_*``, ``_REGISTRY_URL``.
 
         Raises:
-            ClickHouseSettingsError: A value is no number, or cannot be.
+            ClickHouseSettingsError: A value is not of its type, or cannot be.
             KafkaSettingsError: The connection settings cannot be.
         """
-        found: dict[str, float | int | str] = {}
-        for name, convert in (
-            ("group", str), ("flush_seconds", float), ("flush_bytes", int),
-            ("commit_seconds", float), ("session_timeout_seconds", float), ("fetch_bytes", int),
-            ("metrics_port", int),
-        ):  # fmt: skip
-            variable = f"INFERWATCH_SINK_{name.upper()}"
-            if variable not in environment:
-                continue
-            try:
-                found[name] = convert(environment[variable])
-            except ValueError as error:
-                raise ClickHouseSettingsError(
-                    f"{variable} is {environment[variable]!r}, which is no number."
-                ) from error
         return cls(
             kafka=KafkaSettings.from_environment(environment),
             clickhouse=ClickHouseSettings.from_environment(environment),
             registry_url=environment.get("INFERWATCH_REGISTRY_URL"),
-            **found,  # type: ignore[arg-type]  # converted by name above
+            **converted(environment, PREFIX, VARIABLES, ClickHouseSettingsError),
         )
