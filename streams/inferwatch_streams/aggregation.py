@@ -21,7 +21,7 @@ from inferwatch_streams.blocks.partition import PartitionBlocks
 from inferwatch_streams.signals import SIGNALS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
     from inferwatch_schemas.emitter import Emitter
@@ -69,6 +69,8 @@ class Aggregation:
         self._burial = Burial(emitter, registry, settings.group, clock)
         self._partitions: dict[TopicPartition, PartitionBlocks] = {}
         self._floors: dict[TopicPartition, int] = {}
+        # Whether dead letters were sent that the broker may not have.
+        self._buried = False
         self._flushing = asyncio.Lock()
         self.cursors = Cursors(time.monotonic)
 
@@ -112,9 +114,16 @@ class Aggregation:
                 if self._partitions.get(at) is not blocks:
                     return
         for record in bad:
+            self._buried = True
             self._burial.bury(chunk, record, blocks.topic_id)
             metrics.DEAD_LETTERS.labels(chunk.topic, record.reason).inc()
-        blocks.add(chunk, parts)
+        try:
+            blocks.add(chunk, parts)
+        except BaseException:
+            # Half a chunk may be counted. Such rows must never be sent: the floor stays, and the
+            # hole that this chunk leaves has the partition read again.
+            del self._partitions[at]
+            raise
         self.cursors.advance(chunk)
         metrics.EVENTS.labels(chunk.topic).inc(sum(len(part.rows) for part in parts))
         metrics.POSITION.labels(*map(str, at)).set(blocks.position)
@@ -128,7 +137,7 @@ class Aggregation:
         # One event may change a row of each of its metrics, but no row twice.
         identity = (
             f"{row.key[0]}/{fields['topic_id']}/{fields['partition']}/{fields['block']}/"
-            f"{fields['version']}/{fields.get('metric', '')}"
+            f"{fields['first_offset']}/{fields['version']}/{fields.get('metric', '')}"
         )
         self._emitter.send(
             AGGREGATES.name,
@@ -148,24 +157,41 @@ class Aggregation:
             taken = dict(self._partitions)
             closed = {at: blocks.waiting for at, blocks in taken.items()}
             try:
-                for blocks in taken.values():
-                    for row in blocks.take_changed():
-                        self._send(row)
-                await self._emitter.settle()
+                await self._deliver(taken.values())
             except EmitError as error:
                 metrics.EMIT_FAILURES.inc()
                 log.warning("rows not acknowledged, will be sent again", error=str(error))
-                for blocks in taken.values():
-                    blocks.mark_all()
+                if self._buried:
+                    # A dead letter may have failed too, and only reading finds it again.
+                    self.cursors.read_again = True
                 return False
+            self._buried = False
             for at, blocks in taken.items():
                 blocks.acknowledge(closed[at])
-                if self._partitions.get(at) is blocks:
+                # Until what must be read again is begun anew, nothing after it may be committed.
+                if self._partitions.get(at) is blocks and not self.cursors.read_again:
                     self._floors[at] = blocks.floor
                     topic, partition = at
                     metrics.FLOOR.labels(topic, str(partition)).set(blocks.floor)
             metrics.FLUSH_SECONDS.observe(time.monotonic() - started)
             return True
+
+    async def _deliver(self, taken: Iterable[PartitionBlocks]) -> None:
+        """Send changed rows, and return when the broker has them all.
+
+        Raises:
+            EmitError: It does not. After this as after any other error, or when cancelled, the
+                rows count as changed again.
+        """
+        try:
+            for blocks in taken:
+                for row in blocks.take_changed():
+                    self._send(row)
+            await self._emitter.settle()
+        except BaseException:
+            for blocks in taken:
+                blocks.mark_all()
+            raise
 
     async def drain(self) -> None:
         """See ``ChunkProcessor``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -19,11 +20,12 @@ from inferwatch_schemas.errors import EmitError, RegistryUnavailableError
 from inferwatch_schemas.topics import BY_NAME, SOURCES, TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from inferwatch_clickhouse.client import ClickHouse
     from inferwatch_clickhouse.sink.settings import SinkSettings
     from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
+    from inferwatch_schemas.columnar.reader import BadRecord, Part
     from inferwatch_schemas.emitter import Emitter
     from inferwatch_schemas.registry import Registry
 
@@ -33,6 +35,19 @@ ADMIN_TIMEOUT_SECONDS: Final = 10.0
 DRAIN_SECONDS: Final = 10.0
 FIRST_BACKOFF_SECONDS: Final = 0.2
 MAX_BACKOFF_SECONDS: Final = 10.0
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one flush inserts.
+
+    Attributes:
+        positions: Of each partition, the offset up to which it holds everything.
+        loads: Those that ClickHouse has not acknowledged.
+    """
+
+    positions: dict[TopicPartition, int]
+    loads: list[Load]
 
 
 class Landing:
@@ -58,6 +73,7 @@ class Landing:
         self.cursors = Cursors(time.monotonic)
         self._topic_ids: dict[str, str] = {}
         self._loads = Loads()
+        self._batch: Batch | None = None
         self._positions: dict[TopicPartition, int] = {}
         self._floors: dict[TopicPartition, int] = {}
         self._epoch = 0
@@ -78,54 +94,70 @@ class Landing:
         self.cursors.assign(assignments)
         self._topic_ids = {topic: start.topic_id for (topic, _), start in assignments.items()}
         # What was taken in and not inserted is read again, by whoever has it now.
-        self._loads = Loads()
+        self._loads, self._batch = Loads(), None
         self._positions = {at: start.start for at, start in assignments.items()}
         self._floors = dict(self._positions)
 
     async def process(self, chunk: Chunk) -> None:
         """Take one chunk in; waits while too much waits to be inserted, or the registry is away."""
+        if not self.cursors.accepts(chunk):
+            return
         epoch, backoff = self._epoch, FIRST_BACKOFF_SECONDS
-        while epoch == self._epoch and self.cursors.accepts(chunk):
+        while True:
             try:
                 parts, bad = self._readers[chunk.topic].read(chunk)
+                break
             except RegistryUnavailableError as error:
                 log.warning("waiting for the schema registry", error=str(error))
                 await asyncio.sleep(backoff)
                 backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
-                continue
-            topic_id = self._topic_ids[chunk.topic]
-            for part in parts:
-                self._loads.add(chunk, part, topic_id)
-            if bad:
-                metrics.SKIPPED.labels(chunk.topic).inc(len(bad))
-                # The aggregation reads the source topics and buries what is bad there.
-                if BY_NAME[chunk.topic] not in SOURCES:
-                    for record in bad:
-                        self._burial.bury(chunk, record, topic_id)
-            self._positions[chunk.topic, chunk.partition] = chunk.end
-            self.cursors.advance(chunk)
-        metrics.WAITING_BYTES.set(self._loads.size)
+                if epoch != self._epoch:
+                    return
+        self._take_in(chunk, parts, bad)
         if self._loads.size >= self._settings.flush_bytes:
             await self.flush()
 
+    def _take_in(self, chunk: Chunk, parts: Sequence[Part], bad: Sequence[BadRecord]) -> None:
+        topic_id = self._topic_ids[chunk.topic]
+        for part in parts:
+            self._loads.add(chunk, part, topic_id)
+        metrics.SKIPPED.labels(chunk.topic).inc(len(bad))
+        # The aggregation reads the source topics and buries what is bad there.
+        if BY_NAME[chunk.topic] not in SOURCES:
+            for record in bad:
+                self._burial.bury(chunk, record, topic_id)
+        self._positions[chunk.topic, chunk.partition] = chunk.end
+        self.cursors.advance(chunk)
+        metrics.WAITING_BYTES.set(self._loads.size)
+
     async def flush(self) -> None:
-        """Insert what has come; returns when ClickHouse has it, or it is no longer ours."""
+        """Insert what has come; returns when ClickHouse has it, or it is no longer ours.
+
+        Cancelled, it leaves what was not inserted to the next flush.
+        """
         async with self._flushing:
-            epoch, positions, loads = self._epoch, dict(self._positions), self._loads.take()
-            for load in loads:
-                if not await self._insert(load, epoch):
+            epoch = self._epoch
+            if self._batch is None:
+                self._batch = Batch(dict(self._positions), self._loads.take())
+            batch = self._batch
+            while batch.loads:
+                if not await self._insert(batch.loads[0], epoch):
                     return
+                del batch.loads[0]
             try:
                 await self._emitter.settle()
             except EmitError as error:
-                # Nothing is lost: the floors stay, and the records are read again.
+                # Only reading finds the dead letters again. Until then nothing is committed.
                 log.warning("dead letters not acknowledged", error=str(error))
                 self.cursors.read_again = True
+            if epoch != self._epoch:
                 return
-            if epoch == self._epoch:
-                self._floors = positions
-                for (topic, partition), offset in positions.items():
-                    metrics.POSITION.labels(topic, str(partition)).set(offset)
+            self._batch = None
+            if self.cursors.read_again:
+                return
+            self._floors = batch.positions
+            for (topic, partition), offset in batch.positions.items():
+                metrics.POSITION.labels(topic, str(partition)).set(offset)
 
     async def _insert(self, load: Load, epoch: int) -> bool:
         """Insert until it is done; False when the partitions were given away meanwhile."""

@@ -162,7 +162,8 @@ class Extremes:
         """See ``Accumulator``."""
         column = _numbers(rows.column)
         take = accumulate.take_minima if self._least else accumulate.take_maxima
-        take(rows.slots, column.values.astype(np.float64), column.valid, self._found)
+        # Adding zero makes -0.0 zero: the two are equal, and which one came first must not show.
+        take(rows.slots, column.values.astype(np.float64) + 0.0, column.valid, self._found)
 
     def show(self, wanted: NDArray[np.bool_]) -> Callable[[int], dict[str, Any]]:
         """See ``Accumulator``."""

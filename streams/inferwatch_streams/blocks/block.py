@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -98,7 +97,7 @@ class SignalBlock:
         if len(self._groups) <= self._capacity:
             return
         # Doubling from the first capacity on, as the table of groups does.
-        self._capacity = 1 << math.ceil(math.log2(len(self._groups)))
+        self._capacity = 1 << (len(self._groups) - 1).bit_length()
         self._versions = grown(self._versions, self._capacity, 0)
         self._changed = grown(self._changed, self._capacity, 0)
         for accumulator in self._measures:

@@ -82,7 +82,7 @@ def assign_slots(
     Returns:
         The row after the last one done.
     """
-    dimensions, rows = starts.shape
+    dimensions, rows = len(starts), len(tags)
     mask = np.uint64(len(table) - 1)
     for row in range(first, rows):
         code = np.uint64(tags[row]) * _GOLDEN

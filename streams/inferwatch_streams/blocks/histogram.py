@@ -28,6 +28,9 @@ SCALE: Final = 5
 BINS_AN_OCTAVE: Final = 1 << SCALE
 ZERO_BIN: Final = -32768
 _EMPTY: Final = -1
+# What stands for a bin, 2*lo*hi/(lo+hi), in units of lo.
+_BASE: Final = 2.0 ** (1 / BINS_AN_OCTAVE)
+_REPRESENTATIVE: Final = 2 * _BASE / (1 + _BASE)
 # A key is slot and bin in one number; bins of doubles lie within 16 bits.
 _BIN_BITS: Final = 16
 
@@ -68,10 +71,7 @@ def bin_indexes(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def bin_value(index: int) -> float:
     """The value that stands for a bin: that of least relative error."""
-    if index == ZERO_BIN:
-        return 0.0
-    low, high = 2.0 ** (index / BINS_AN_OCTAVE), 2.0 ** ((index + 1) / BINS_AN_OCTAVE)
-    return 2 * low * high / (low + high)
+    return 0.0 if index == ZERO_BIN else math.pow(2.0, index / BINS_AN_OCTAVE) * _REPRESENTATIVE
 
 
 def quantile(q: float, bins: Iterable[tuple[int, int]]) -> float | None:

@@ -70,19 +70,28 @@ class PartitionBlocks:
         """
         if chunk.start != self.position:
             raise ValueError(f"the chunk begins at {chunk.start}, not at {self.position}")
-        for number in range(self._blocks[-1].number, (chunk.end - 1) // self._length + 1):
-            begin, end = number * self._length, (number + 1) * self._length
-            if number > self._blocks[-1].number:
-                self._blocks.append(Block(number, begin, self._signals))
+        begin = 0
+        while begin < len(chunk):
+            number = int(chunk.offsets[begin]) // self._length
+            end = int(np.searchsorted(chunk.offsets, (number + 1) * self._length))
+            block = self._open(number)
             for part in parts:
-                offsets = chunk.offsets[part.rows]
-                first, last = np.searchsorted(offsets, [begin, end]).tolist()
+                first, last = np.searchsorted(part.rows, [begin, end]).tolist()
                 if last > first:
-                    self._blocks[-1].add(chunk, part, first, last)
-        self.position = max(self.position, chunk.end)
-        if self.position // self._length > self._blocks[-1].number:
-            number = self.position // self._length
+                    block.add(chunk, part, first, last)
+            begin = end
+        self.position = chunk.end
+        self._open(self.position // self._length)
+
+    def _open(self, number: int) -> Block:
+        """The block under way of that number; the ones before it are closed.
+
+        Blocks whose offsets compaction or transactions left empty are passed over: a hole in the
+        offsets, however long, costs nothing.
+        """
+        if number > self._blocks[-1].number:
             self._blocks.append(Block(number, number * self._length, self._signals))
+        return self._blocks[-1]
 
     def take_changed(self) -> Iterator[Row]:
         """Rows that changed since the last call, of every block under way."""
