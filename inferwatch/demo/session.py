@@ -110,6 +110,7 @@ class Session:
         self._news = news
         self._stop = stop
         self._console = console
+        self._began = time.monotonic()
         self._clickhouse = ClickHouse(stack.clickhouse)
         registry = open_registry(plan.registry_url)
         self._publisher = Publisher(stack.kafka, registry)
@@ -127,6 +128,7 @@ class Session:
             EmbeddedError: A worker ended.
             Exception: Whatever the load failed with.
         """
+        self._began = time.monotonic()
         ends_at = None if self._plan.seconds is None else time.monotonic() + self._plan.seconds
         with contextlib.closing(self._clickhouse), self._shown() as show:
             self._load.start()
@@ -202,6 +204,10 @@ class Session:
     def _snapshot(self) -> view.Snapshot:
         sent = self._sent()
         counted = self._stack.meters("aggregation").events
+        # A live load is as old as the demo: rates over a longer stretch would be too low.
+        seconds = (
+            min(SHOWN_SECONDS, time.monotonic() - self._began) if self._plan.live else SHOWN_SECONDS
+        )
         until: datetime | None = None
         rates: tuple[queries.ServiceRates, ...] = ()
         buried: dict[str, int] = {}
@@ -209,13 +215,11 @@ class Session:
         try:
             until = self._newest()
             if until is not None:
-                rates = queries.service_rates(self._clickhouse, until, SHOWN_SECONDS)
+                rates = queries.service_rates(self._clickhouse, until, max(1.0, seconds))
             buried = queries.dead_letters_by_reason(self._clickhouse)
         except ClickHouseUnavailableError as error:
             news.append(str(error))
-        return view.Snapshot(
-            until, SHOWN_SECONDS, rates, sent, max(0, sent - counted), buried, news
-        )
+        return view.Snapshot(until, seconds, rates, sent, max(0, sent - counted), buried, news)
 
     def _newest(self) -> datetime | None:
         latest = queries.latest_window(self._clickhouse)

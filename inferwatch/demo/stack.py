@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -126,6 +127,7 @@ class Stack:
         TopicAdmin(self.kafka).create(TOPICS)
         self.registry_url = wanted.registry_url or self._stop.enter_context(_pinned_registry()).url
         self._say("starting the workers, aggregation and sink ...")
+        self._stop.callback(self._stop_workers)
         for role in ROLES:
             self._start_worker(role)
         for role, child in self._workers.items():
@@ -171,7 +173,12 @@ class Stack:
             env={**os.environ, **settings},
         )
         self._workers[role] = child
-        self._stop.callback(child.stop)
+
+    def _stop_workers(self) -> None:
+        # At once: each waits for what it still has to hand over.
+        with ThreadPoolExecutor() as pool:
+            for stopped in [pool.submit(child.stop) for child in self._workers.values()]:
+                stopped.result()
 
     def meters(self, role: str) -> Meters:
         """What a worker's metrics say now; zeros while it does not answer."""
