@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from fastavro import schemaless_writer
 
-from inferwatch_schemas.columnar import kernel
+from inferwatch_schemas.columnar import framing
 from inferwatch_schemas.wire import PREFIX
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def block(chunk: Chunk, part: Part, sync: bytes) -> bytes:
     begins = chunk.value_starts[part.rows] + PREFIX.size
     ends = chunk.value_ends[part.rows]
     out = np.empty(int((ends - begins).sum()) + ORIGIN_BYTES * len(begins), np.uint8)
-    size = kernel.append_origin(
+    size = framing.append_origin(
         chunk.data, begins, ends, chunk.offsets[part.rows], chunk.partition, out
     )
     counts = np.empty(2 * ORIGIN_BYTES, np.uint8)
-    used = kernel.write_varint(counts, kernel.write_varint(counts, 0, len(begins)), size)
+    used = framing.write_varint(counts, framing.write_varint(counts, 0, len(begins)), size)
     return b"".join((counts[:used].tobytes(), out[:size].data, sync))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from inferwatch_schemas import releases
-from inferwatch_schemas.columnar import kernel
+from inferwatch_schemas.columnar import framing, kernel
 from inferwatch_schemas.columnar.program import Kind, Program, compile_program, wanted_columns
 from inferwatch_schemas.errors import SchemaRefusedError, UnknownSchemaError
 from inferwatch_schemas.wire import PREFIX
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from inferwatch_schemas.topics import Topic
 
 FRAMING: Final = {
-    kernel.TOMBSTONE: ("tombstone", "The record has no value."),
-    kernel.EMPTY: ("empty", "The value is empty."),
-    kernel.SHORT: ("truncated", "The value ends within the five bytes of Confluent's prefix."),
-    kernel.CORRUPT: (
+    framing.TOMBSTONE: ("tombstone", "The record has no value."),
+    framing.EMPTY: ("empty", "The value is empty."),
+    framing.SHORT: ("truncated", "The value ends within the five bytes of Confluent's prefix."),
+    framing.CORRUPT: (
         "corrupt_batch",
         "A record batch does not hold what its header says; the value is the whole batch.",
     ),
-    kernel.WRONG_MAGIC: (
+    framing.WRONG_MAGIC: (
         "wrong_magic",
         "The first byte is not 0: the value is not in Confluent's wire format.",
     ),
@@ -141,11 +141,11 @@ class ChunkReader:
                 was read, and the same call may be made again.
         """
         ids = np.empty(len(chunk), np.int64)
-        kernel.schema_ids(
+        framing.schema_ids(
             chunk.data, chunk.value_starts, chunk.value_ends, self._topic.max_value_bytes, ids
         )
         if chunk.corrupt:
-            ids[list(chunk.corrupt)] = kernel.CORRUPT
+            ids[list(chunk.corrupt)] = framing.CORRUPT
         parts: list[Part] = []
         bad: list[BadRecord] = []
         alike = len(ids) > 0 and ids.min() == ids.max()
@@ -165,7 +165,7 @@ class ChunkReader:
         return [part for part in parts if len(part.rows)], bad
 
     def _framing(self, chunk: Chunk, row: int, code: int) -> BadRecord:
-        if code == kernel.OVERSIZED:
+        if code == framing.OVERSIZED:
             size = int(chunk.value_ends[row] - chunk.value_starts[row])
             return BadRecord(
                 row,

@@ -1,7 +1,7 @@
-"""Little-endian loads from any position of a byte array, for compiled code.
+"""Machine loads and copies at any position of a byte array, for compiled code.
 
 Indexing a byte array eight times, or viewing a slice of it, costs many times what one machine load
-does. Nothing is checked here: the caller has held the position against the end.
+does. Nothing is checked here: the caller has held the positions against the ends.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 
+def _address(context: Any, builder: Any, array_type: Any, array: Any, pos: Any) -> Any:
+    data = context.make_array(array_type)(context, builder, array).data
+    return cgutils.gep(builder, data, pos, inbounds=False)  # type: ignore[no-untyped-call]  # numba ships no types here
+
+
 def _loader(machine: ir.Type, loaded: Any) -> Any:
     def typer(_typing: Any, data: Any, pos: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            array = context.make_array(signature.args[0])(context, builder, args[0])
-            byte = cgutils.gep(builder, array.data, args[1], inbounds=False)
+            byte = _address(context, builder, signature.args[0], args[0], args[1])
             word = builder.bitcast(byte, machine.as_pointer())
             value = builder.load(word, typ=machine)
             value.align = 1
@@ -29,7 +33,20 @@ def _loader(machine: ir.Type, loaded: Any) -> Any:
     return intrinsic(typer)
 
 
-# Each is called as load(data, pos), with an array of uint8.
+# Each is called as load(data, pos), with an array of uint8; little-endian, as the machine is.
 load_u64 = _loader(ir.IntType(64), types.uint64)
 load_f64 = _loader(ir.DoubleType(), types.float64)
 load_f32 = _loader(ir.FloatType(), types.float32)
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types for it
+def copy_bytes(_typing: Any, out: Any, at: Any, data: Any, begin: Any, size: Any) -> Any:
+    """Copy size bytes from data at begin to out at at; the arrays must not overlap."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = _address(context, builder, signature.args[0], args[0], args[1])
+        source = _address(context, builder, signature.args[2], args[2], args[3])
+        cgutils.raw_memcpy(builder, target, source, args[4], 1)  # type: ignore[no-untyped-call]  # as above
+        return context.get_dummy_value()
+
+    return types.void(out, at, data, begin, size), codegen
