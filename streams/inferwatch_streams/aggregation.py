@@ -79,6 +79,11 @@ class Aggregation:
         """Topics to read."""
         return tuple(sorted(self._readers))
 
+    @property
+    def read_again(self) -> bool:
+        """See ``ChunkProcessor``."""
+        return self.cursors.read_again
+
     def topic_ids(self, names: frozenset[str]) -> Mapping[str, str]:
         """See ``ChunkProcessor``."""
         return topic_ids(self._settings.kafka, sorted(names), ADMIN_TIMEOUT_SECONDS)

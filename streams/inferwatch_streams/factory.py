@@ -58,8 +58,6 @@ def create_app(settings: AggregationSettings) -> AggregationApp:
     async def flush() -> None:
         await aggregation.flush()
         metrics.DELIVERY_GAPS.set(aggregation.cursors.gaps)
-        if aggregation.cursors.read_again:
-            await app.consumer.perform_seek()
 
     app.timer(settings.flush_seconds)(flush)
     return app

@@ -68,8 +68,6 @@ def create_app(settings: SinkSettings) -> SinkApp:
 
     async def flush() -> None:
         await landing.flush()
-        if landing.cursors.read_again:
-            await app.consumer.perform_seek()
 
     app.timer(settings.flush_seconds)(flush)
     return app

@@ -78,6 +78,11 @@ class Assignment:
 class ChunkProcessor(Protocol):
     """What the transport of chunks asks of a Faust app, as the app's attribute ``processor``."""
 
+    @property
+    def read_again(self) -> bool:
+        """Whether the partitions must be begun anew at their floors: something was lost."""
+        ...
+
     def topic_ids(self, names: frozenset[str]) -> Mapping[str, str]:
         """Kafka's ids of topics, by name; may block, as it is called in a thread."""
         ...

@@ -15,9 +15,11 @@ What differs from Faust's own driver, and why (docs/decisions/0002):
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import aiokafka
+import structlog
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
     CommitFailedError,
@@ -31,7 +33,9 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as stock
 from faust.types.tuples import TP, ConsumerMessage
+from mode import Service
 
+from inferwatch_schemas.errors import SchemasError
 from inferwatch_streams.transport import fetch
 from inferwatch_streams.transport.record_batch import check_codecs
 from inferwatch_streams.transport.starting_points import StartingPoint, choose_start
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from inferwatch_schemas.columnar.chunk import Assignment, Chunk, ChunkProcessor
+
+log = structlog.get_logger(__name__)
 
 # A rebalance, not a fault: whoever owns the partition now reads it from the last commit.
 LOST_OWNERSHIP = (
@@ -51,6 +57,9 @@ LOST_OWNERSHIP = (
 )
 
 
+WATCH_SECONDS: Final = 1.0
+# How soon a topic that was created again is noticed.
+WATCH_TOPICS_SECONDS: Final = 5.0
 # Partitions whose share of a fetch may be full at once: a bound on a response's size.
 FETCHED_PARTITIONS: Final = 8
 
@@ -78,7 +87,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
-            metadata_max_age_ms=30_000,
+            metadata_max_age_ms=10_000,
             isolation_level="read_committed",
             value_deserializer=fetch.CHUNKS,
             **stock.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
@@ -134,7 +143,10 @@ class Consumer(stock.Consumer):
         self._processor: ChunkProcessor = self.app.processor  # type: ignore[attr-defined]  # as said
         self._committed: dict[TP, int] = {}
         self._assigned: dict[TP, Assignment] = {}
+        # Kept over assignments, unlike what is assigned.
+        self._topic_ids: dict[str, str] = {}
         self._committing = asyncio.Lock()
+        self._seeking = asyncio.Lock()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -155,21 +167,72 @@ class Consumer(stock.Consumer):
 
         Faust calls this after each assignment, before it delivers anything.
         """
-        found = await self._chunk_thread.starting_points()
-        names = frozenset(tp.topic for tp in found)
-        loop = asyncio.get_running_loop()
-        ids = await loop.run_in_executor(None, self._processor.topic_ids, names) if names else {}
-        self._assigned = {tp: choose_start(point, ids[tp.topic]) for tp, point in found.items()}
-        self._committed = {tp: point.committed for tp, point in found.items()}
-        self._processor.assign(
-            {(tp.topic, tp.partition): start for tp, start in self._assigned.items()}
+        async with self._seeking:
+            found = await self._chunk_thread.starting_points()
+            names = frozenset(tp.topic for tp in found)
+            ids = await asyncio.to_thread(self._processor.topic_ids, names) if names else {}
+            # A topic that vanished has no id; the next assignment leaves it out.
+            found = {tp: point for tp, point in found.items() if tp.topic in ids}
+            self._assigned = {tp: choose_start(point, ids[tp.topic]) for tp, point in found.items()}
+            self._tell_of_other_topics(ids)
+            self._committed = {tp: point.committed for tp, point in found.items()}
+            self._processor.assign(
+                {(tp.topic, tp.partition): start for tp, start in self._assigned.items()}
+            )
+            await self._chunk_thread.seek_wait(
+                {tp: assignment.start for tp, assignment in self._assigned.items()}
+            )
+            for tp in found:
+                # Faust drops, without a word, what lies below the offset it read last.
+                self._read_offset[tp] = None
+
+    def _tell_of_other_topics(self, ids: Mapping[str, str]) -> None:
+        changed = sorted(
+            name for name, known in self._topic_ids.items() if ids.get(name, known) != known
         )
-        await self._chunk_thread.seek_wait(
-            {tp: assignment.start for tp, assignment in self._assigned.items()}
-        )
-        for tp in found:
-            # Faust drops, without a word, what lies below the offset it read last.
-            self._read_offset[tp] = None
+        if changed:
+            log.error(
+                "topics were deleted and created again: the new ones are read from their start",
+                topics=changed,
+                were={name: self._topic_ids[name] for name in changed},
+                are={name: ids[name] for name in changed},
+            )
+        self._topic_ids |= ids
+
+    @Service.task
+    async def _watch(self) -> None:
+        """Begin anew where the application asks for it, or a topic has become another."""
+        due = time.monotonic() + WATCH_TOPICS_SECONDS
+        async for _ in self.itertimer(WATCH_SECONDS, name="watch"):
+            again = self._processor.read_again
+            if time.monotonic() >= due:
+                due = time.monotonic() + WATCH_TOPICS_SECONDS
+                again = await self._other_topics() or again
+            if again and not self.app.rebalancing:
+                try:
+                    await self.perform_seek()
+                except (KafkaError, SchemasError) as error:
+                    log.warning("not begun anew, will be tried again", error=repr(error))
+                    due = 0.0
+
+    async def _other_topics(self) -> bool:
+        """Whether a topic was deleted and created again: its log is another one.
+
+        Its offsets lie below what was read of the old log, so that clients wait for them to catch
+        up, or drop them, in silence.
+        """
+        assigned = {tp.topic: start.topic_id for tp, start in self._assigned.items()}
+        if not assigned or self.app.rebalancing:
+            return False
+        try:
+            ids = await asyncio.to_thread(self._processor.topic_ids, frozenset(assigned))
+        except SchemasError as error:
+            log.warning("topics cannot be looked up", error=str(error))
+            return False
+        if missing := sorted(assigned.keys() - ids.keys()):
+            log.error("topics were deleted: waiting for them", topics=missing)
+            return False
+        return any(ids[name] != known for name, known in assigned.items())
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Make durable and commit what was processed, while the partitions are still ours."""
