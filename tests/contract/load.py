@@ -1,0 +1,201 @@
+"""A load with every oddity that a stream may have, and where in Kafka each event of it came to be.
+
+Events are encoded with fastavro from the schema files alone, so that nothing of the pipeline
+vouches for itself.
+"""
+
+import io
+import json
+import random
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import fastavro
+from confluent_kafka import Producer
+
+from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.topics import TOPICS, topic_of
+
+MICROS = 1_000_000
+# 45 s before a month ends: windows fall on both sides of what ClickHouse partitions by.
+START_MICROS = 1_711_929_555 * MICROS
+
+_AVRO = files("inferwatch_schemas") / "avro"
+SCHEMA_IDS: dict[str, int] = {
+    release["name"]: release["id"]
+    for release in json.loads((_AVRO / "released" / "ids.json").read_text())
+}
+SCHEMAS = {
+    name: fastavro.parse_schema(json.loads((_AVRO / f"{name}.avsc").read_text()))
+    for topic in TOPICS
+    for name in topic.schemas
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event to publish."""
+
+    schema: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """An event and its place in Kafka."""
+
+    schema: str
+    fields: dict[str, Any]
+    topic: str
+    partition: int
+    offset: int
+
+
+def encode(event: Event) -> bytes:
+    """The record's value in Confluent's wire format."""
+    body = io.BytesIO()
+    body.write(struct.pack(">bI", 0, SCHEMA_IDS[event.schema]))
+    fastavro.schemaless_writer(body, SCHEMAS[event.schema], event.fields)
+    return body.getvalue()
+
+
+class Log:
+    """Publishes events to chosen partitions, and keeps what the broker acknowledged.
+
+    Attributes:
+        records: Acknowledged events.
+    """
+
+    def __init__(self, kafka: KafkaSettings, *, linger_ms: int = 20) -> None:
+        self.records: list[Record] = []
+        self._random = random.Random(7)  # noqa: S311 -- a load, no secret
+        self._partitions = {topic.name: topic.partitions for topic in TOPICS}
+        self._producer = Producer(
+            {**kafka.confluent(), "compression.type": "zstd", "linger.ms": linger_ms}
+        )
+
+    def publish(self, events: Iterable[Event]) -> None:
+        """Send events and wait until all are acknowledged."""
+        for event in events:
+            topic = topic_of(event.schema).name
+
+            def acknowledged(error: Any, message: Any, event: Event = event) -> None:
+                assert error is None, error
+                place = (message.topic(), message.partition(), message.offset())
+                self.records.append(Record(event.schema, event.fields, *place))
+
+            self._producer.produce(
+                topic,
+                encode(event),
+                key=b"any",
+                partition=self._random.randrange(self._partitions[topic]),
+                on_delivery=acknowledged,
+            )
+            self._producer.poll(0)
+        assert self._producer.flush(30) == 0
+
+    def of(self, schema: str) -> list[Record]:
+        """The acknowledged events of one schema."""
+        return [record for record in self.records if record.schema == schema]
+
+
+def make_events(seed: int, requests: int) -> list[Event]:
+    """Requests over six minutes and now and then an event of the other sources, shuffled a little.
+
+    Args:
+        seed: Equal seeds make equal loads.
+        requests: How many requests; a tenth as many of each other kind come along.
+    """
+    chance = random.Random(seed)  # noqa: S311 -- a load, no secret
+    return list(_events(chance, requests, f"load-{seed}"))
+
+
+def _events(chance: random.Random, requests: int, producer: str) -> Iterator[Event]:
+    makers = {"resource": _resource, "exposure": _exposure, "conversion": _conversion}
+    for number in range(requests):
+        at = START_MICROS + number * 360 * MICROS // requests
+        yield Event("request", _header(chance, producer, number, at) | _request(chance))
+        if number % 10 == 0:
+            for schema, make in makers.items():
+                fields = _header(chance, producer, number // 10, at) | make(chance)
+                yield Event(schema, fields)
+
+
+def _header(chance: random.Random, producer: str, sequence: int, at: int) -> dict[str, Any]:
+    jitter = chance.randint(-20 * MICROS, 0)
+    if chance.random() < 0.03:
+        jitter = -chance.randint(0, 3 * 3600 * MICROS)
+    time = at + jitter
+    # Now and then exactly at the edges of a window.
+    edge = chance.random()
+    if edge < 0.02:
+        time -= time % (10 * MICROS) + (1 if edge < 0.01 else 0)
+    return {
+        "event_id": f"{producer}-{sequence}",
+        "producer_id": producer,
+        "sequence": sequence,
+        "event_time": time,
+        "service_name": chance.choice(["chat", "search", "übersetzer"]),
+        "deployment_environment_name": chance.choice(["production", "staging"]),
+    }
+
+
+def _request(chance: random.Random) -> dict[str, Any]:
+    def maybe(value: Any, missing: float = 0.1) -> Any:
+        return None if chance.random() < missing else value
+
+    first = chance.lognormvariate(-1, 1)
+    duration = first + chance.lognormvariate(0, 1)
+    return {
+        "gen_ai_operation_name": "chat",
+        "gen_ai_provider_name": chance.choice(["openai", "vllm"]),
+        "gen_ai_request_model": chance.choice(["large", "small", None, ""]),
+        "gen_ai_response_model": maybe("large-0301"),
+        "endpoint": chance.choice(["/v1/chat", ""]),
+        "http_request_method": maybe("POST"),
+        "http_response_status_code": maybe(chance.choice([200, 429, 500])),
+        "error_type": maybe(chance.choice(["timeout", "429", "überlastet"]), 0.8),
+        # Exact bounds of the histogram's bins, and zeros, among the ordinary.
+        "duration_seconds": maybe(chance.choice([duration] * 9 + [2.0 ** chance.randint(-9, 9)])),
+        "time_to_first_token_seconds": maybe(chance.choice([first] * 9 + [0.0])),
+        "gen_ai_usage_input_tokens": maybe(chance.randint(0, 100_000)),
+        "gen_ai_usage_output_tokens": maybe(chance.randint(0, 5_000)),
+        "gen_ai_usage_cache_read_input_tokens": maybe(chance.randint(0, 1_000), 0.5),
+        "gen_ai_usage_reasoning_output_tokens": maybe(chance.randint(0, 1_000), 0.5),
+        "cost_usd_micros": maybe(chance.randint(0, 10**9), 0.3),
+        "user_id": maybe(f"user-{chance.randint(1, 500)}"),
+        "session_id": maybe(f"session-{chance.randint(1, 2000)}"),
+        "experiments": [{"experiment": "prompt", "variant": "b"}] * chance.randint(0, 2),
+        "trace_id": maybe(f"{chance.getrandbits(128):032x}"),
+        "span_id": maybe(f"{chance.getrandbits(64):016x}"),
+    }
+
+
+def _resource(chance: random.Random) -> dict[str, Any]:
+    return {
+        "host_name": chance.choice(["gpu-1", "gpu-2"]),
+        "device": chance.choice(["host", "GPU-0"]),
+        "cpu_utilization_ratio": chance.random(),
+        "gpu_power_watts": chance.choice([None, chance.uniform(50, 700)]),
+        "gpu_memory_used_bytes": chance.choice([None, chance.randint(0, 2**37)]),
+        "queue_size": chance.choice([None, float(chance.randint(0, 50))]),
+    }
+
+
+def _exposure(chance: random.Random) -> dict[str, Any]:
+    return {
+        "experiment": "prompt",
+        "variant": chance.choice(["a", "b"]),
+        "user_id": f"user-{chance.randint(1, 500)}",
+        "trace_id": None,
+    }
+
+
+def _conversion(chance: random.Random) -> dict[str, Any]:
+    return _exposure(chance) | {
+        "metric": chance.choice(["signup", "spend"]),
+        "value": chance.choice([1.0, chance.uniform(-1000, 1000)]),
+    }

@@ -1,0 +1,154 @@
+"""Whole tables compared with what the oracle says, row by row and column by column."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import oracle
+from load import SCHEMAS, Log, Record
+from pipeline import Stack
+
+from inferwatch_clickhouse.errors import ClickHouseUnavailableError
+
+RESOURCE_METRICS = (
+    "cpu_utilization_ratio",
+    "gpu_power_watts",
+    "gpu_memory_used_bytes",
+    "queue_size",
+)
+VIEWS = {
+    "request": "requests",
+    "resource": "resources",
+    "exposure": "exposures",
+    "conversion": "conversions",
+}
+COUNTS = {
+    "request_aggregates": "requests",
+    "resource_aggregates": "samples",
+    "exposure_aggregates": "exposures",
+    "conversion_aggregates": "conversions",
+}
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+def counted(stack: Stack) -> tuple[int, ...] | None:
+    """Raw rows and aggregated events of each source; None while ClickHouse is away."""
+    sums = (f"(SELECT sum({measure}) FROM {table})" for table, measure in COUNTS.items())  # noqa: S608 -- names of this file
+    rows = (f"(SELECT count() FROM {view})" for view in VIEWS.values())  # noqa: S608 -- as above
+    try:
+        (found,) = stack.query(f"SELECT {', '.join([*rows, *sums])}")
+    except ClickHouseUnavailableError:
+        return None
+    return found
+
+
+def expected_counts(log: Log) -> tuple[int, ...]:
+    """What ``counted`` must come to."""
+    samples = len(oracle.by_metric(log.of("resource"), RESOURCE_METRICS))
+    requests, resources, exposures, conversions = (len(log.of(schema)) for schema in VIEWS)
+    return (
+        *(requests, resources, exposures, conversions),
+        *(requests, samples, exposures, conversions),
+    )
+
+
+def assert_same(found: Iterable[Sequence[Any]], expected: Iterable[Sequence[Any]]) -> None:
+    """Both hold the same rows equally often; says the first that only one of them has."""
+    left, right = sorted(map(list, found), key=repr), sorted(map(list, expected), key=repr)
+    if left != right:
+        unexpected = [row for row in left if row not in right]
+        missing = [row for row in right if row not in left]
+        raise AssertionError(
+            f"{len(left)} rows, expected {len(right)}; "
+            f"unexpected: {unexpected[:2]}; missing: {missing[:2]}"
+        )
+
+
+def assert_raw_rows(stack: Stack, log: Log) -> None:
+    """Every event is in its raw table once, with every field and its place."""
+    ids = stack.topic_ids()
+    for schema, view in VIEWS.items():
+        fields = [field["name"] for field in SCHEMAS[schema]["fields"]]
+        selected = {
+            "event_time": "toUnixTimestamp64Micro(event_time)",
+            "experiments": "arrayMap(e -> [e.experiment, e.variant], experiments)",
+        }
+        columns = ", ".join(selected.get(field, field) for field in fields)
+        found = stack.query(
+            f"SELECT kafka_topic_id, kafka_partition, kafka_offset, {columns} FROM {view}"  # noqa: S608 -- names of this file
+        )
+        expected = [
+            [
+                ids[record.topic], record.partition, record.offset,
+                *(_plain(record.fields.get(field)) for field in fields),
+            ]
+            for record in log.of(schema)
+        ]  # fmt: skip
+        assert len(expected) > 100
+        # Offsets are unique in a partition, so no row is compared by what may be null.
+        assert sorted(map(list, found), key=lambda row: row[:3]) == sorted(
+            expected, key=lambda row: row[:3]
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [list(item.values()) for item in value]
+    return value
+
+
+def assert_aggregates(stack: Stack, log: Log, block_length: int) -> None:
+    """Every aggregate row, with versions resolved, is exactly the oracle's; there are no others."""
+    samples = oracle.by_metric(log.of("resource"), RESOURCE_METRICS)
+    for signal, records in (
+        (oracle.REQUESTS, log.of("request")),
+        (oracle.RESOURCES, samples),
+        (oracle.EXPOSURES, log.of("exposure")),
+        (oracle.CONVERSIONS, log.of("conversion")),
+    ):
+        expected = oracle.block_rows(signal, records, stack.topic_ids(), block_length)
+        columns = list(expected[0])
+        selected = ", ".join(columns).replace(
+            "window_start", "toUnixTimestamp64Milli(window_start)"
+        )
+        found = stack.query(f"SELECT {selected} FROM {signal.table}")  # noqa: S608 -- as above
+        assert_same(found, [list(row.values()) for row in expected])
+
+
+def assert_windows(stack: Stack, log: Log, seconds: int, view: str) -> None:
+    """A view of requests sums up every window exactly, with quantiles within their bound."""
+    groups = oracle.windows(oracle.REQUESTS, log.of("request"), seconds)
+    dimensions = list(oracle.REQUESTS.dimensions)
+    sums = [
+        "requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens",
+        "cost_usd_micros", "priced_requests", "durations", "duration_micros", "first_tokens",
+        "first_token_micros",
+    ]  # fmt: skip
+    columns = ["toUnixTimestamp(window_start)", *dimensions, *sums, *QUANTILES, "error_rate"]
+    found = {
+        row[:6]: row[6:]
+        for row in stack.query(f"SELECT {', '.join(columns)} FROM {view}_{_suffix(seconds)}")  # noqa: S608 -- as above
+    }
+    assert found.keys() == groups.keys()
+    for key, records in groups.items():
+        exact, told = oracle.request_measures(records), found[key]
+        assert list(told[: len(sums)]) == [exact[name] for name in sums]
+        durations = oracle.values_of(records, "duration_seconds")
+        for q, quantile in zip(QUANTILES.values(), told[len(sums) :], strict=False):
+            assert oracle.close(quantile, oracle.nearest_rank(q, durations)), (key, q)
+        assert told[-1] == exact["errors"] / exact["requests"]
+    errors = stack.query(
+        f"SELECT toUnixTimestamp(window_start), {', '.join(dimensions)}, error_type, errors "  # noqa: S608 -- as above
+        f"FROM {view}_errors_{_suffix(seconds)}"
+    )
+    assert_same(
+        errors, [(*key, *error) for key, records in groups.items() for error in _errors(records)]
+    )
+
+
+def _errors(records: Sequence[Record]) -> list[tuple[str, int]]:
+    measures = oracle.request_measures(records)
+    return list(zip(measures["error_types"], measures["error_type_counts"], strict=True))
+
+
+def _suffix(seconds: int) -> str:
+    return {10: "10s", 60: "1m", 3600: "1h"}[seconds]
