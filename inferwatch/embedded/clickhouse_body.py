@@ -174,10 +174,10 @@ def _decompressor(encoding: str) -> Callable[[], _Decompressor]:
 
         return lambda: zstandard.ZstdDecompressor().decompressobj()
     if encoding == "lz4":
-        # It ships no types, and is there wherever clickhouse-connect would use it.
-        import lz4.frame  # type: ignore[import-untyped]  # noqa: PLC0415
+        # There wherever clickhouse-connect would use it.
+        import lz4.frame  # noqa: PLC0415 - as above
 
-        return lz4.frame.LZ4FrameDecompressor  # type: ignore[no-any-return] # untyped, see above
+        return lz4.frame.LZ4FrameDecompressor  # type: ignore[no-any-return]  # lz4 ships no types
     raise ClickHouseError(
         NOT_IMPLEMENTED,
         f"Content-Encoding {encoding} is not supported: use lz4, zstd, gzip or deflate.",
