@@ -61,7 +61,7 @@ class Emitter:
         while True:
             try:
                 self._producer.produce(
-                    topic, value, key, headers=headers, on_delivery=self._on_delivery
+                    topic, value, key, headers=[*headers], on_delivery=self._on_delivery
                 )
             except BufferError:
                 self._producer.poll(POLL_SECONDS)

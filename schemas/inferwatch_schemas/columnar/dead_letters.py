@@ -50,27 +50,33 @@ def dead_letter(
 def key_and_headers(chunk: Chunk, index: int) -> tuple[bytes | None, list[Header]]:
     """Key and headers of one record, which reading columns steps over.
 
-    Headers that do not fit the record's bytes are left out: Kafka checks them when it takes a
-    record, and the value, which is what matters here, has been found without them.
+    From the first header on that does not fit the record's bytes, they are left out: nobody else
+    checks them, and the value, which is what matters here, has been found without them.
     """
-    data = memoryview(chunk.data)
-    at = int(chunk.record_starts[index])
-    stop = int(chunk.record_starts[index + 1]) if index + 1 < len(chunk) else len(data)
-    at = _after_varint(data, _after_varint(data, at + 1))
-    key, at = _bytes(data, at)
-    _, at = _bytes(data, at)
-    count, at = _varint(data, at)
+    start = int(chunk.record_starts[index])
+    # A record's length was not kept. At most it reaches to where the next one's bytes begin.
+    stop = int(chunk.record_starts[index + 1]) if index + 1 < len(chunk) else len(chunk.data)
+    data = chunk.data[start:stop].tobytes()
+    _, at = _varint(data, 1)
+    _, at = _varint(data, at)
+    key, _ = _bytes(data, at)
+    at = int(chunk.value_ends[index])
+    if at < 0:
+        at = int(chunk.value_starts[index])
+    at -= start
     headers: list[Header] = []
-    for _ in range(max(0, count)):
-        if at >= stop:
-            break
-        name, at = _bytes(data, at)
-        value, at = _bytes(data, at)
-        headers.append(((name or b"").decode(errors="replace"), value))
+    try:
+        count, at = _varint(data, at)
+        for _ in range(count):
+            name, at = _bytes(data, at)
+            value, at = _bytes(data, at)
+            headers.append(((name or b"").decode(errors="replace"), value))
+    except IndexError:
+        pass  # as said above: they end the list
     return key, headers
 
 
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
+def _varint(data: bytes, at: int) -> tuple[int, int]:
     result = shift = 0
     while True:
         byte = data[at]
@@ -81,13 +87,13 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def _after_varint(data: memoryview, at: int) -> int:
-    return _varint(data, at)[1]
-
-
-def _bytes(data: memoryview, at: int) -> tuple[bytes | None, int]:
+def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
     length, at = _varint(data, at)
-    return (None, at) if length < 0 else (bytes(data[at : at + length]), at + length)
+    if length < 0:
+        return None, at
+    if length > len(data) - at:
+        raise IndexError
+    return data[at : at + length], at + length
 
 
 def _as_int32(schema_id: int) -> int:

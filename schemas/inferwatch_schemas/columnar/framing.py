@@ -1,5 +1,8 @@
 """Compiled code around Avro bodies: Confluent's prefix in front, the record's origin behind."""
 
+# Compiled code takes its arrays one by one: numba gives nothing better.
+# ruff: noqa: PLR0913, PLR0917
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final

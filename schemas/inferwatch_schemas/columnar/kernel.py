@@ -21,22 +21,28 @@ from inferwatch_schemas.columnar.program import (
     COLUMN,
     FIELD,
     KIND,
+    LONG_MAX,
+    MAXIMUM,
+    MINIMUM,
     NULL_BRANCH,
     OP,
     SKIP,
     Kind,
-    Op,
 )
+from inferwatch_schemas.columnar.resolution import Op
 from inferwatch_schemas.columnar.unaligned import load_f32, load_f64, load_u64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# What mypy takes an element of an array for, besides an int.
+Whole = int | np.int64
+
 # numba takes module constants as literals, but not enum members of Python.
 _BOOLEAN, _INT, _LONG, _FLOAT, _DOUBLE = (int(op) for op in list(Op)[:5])
 _STRING, _BYTES, _ENUM, _FIXED, _ARRAY = (int(op) for op in list(Op)[5:])
 _AS_DOUBLE: Final = int(Kind.DOUBLE)
-_HIGH_BITS: Final = np.uint64(0x8080808080808080)
+HIGH_BITS: Final = np.uint64(0x8080808080808080)
 
 OK: Final = 0
 TRUNCATED: Final = 1
@@ -49,38 +55,53 @@ BAD_SYMBOL: Final = 7
 BAD_BOOLEAN: Final = 8
 INT_OVERFLOW: Final = 9
 TRAILING_BYTES: Final = 10
+WRONG_SIZE: Final = 11
 
 INT_MIN: Final = -(2**31)
 INT_MAX: Final = 2**31 - 1
 
 
 @inlined
-def read_varint(data: NDArray[np.uint8], pos: int, end: int) -> tuple[int, int]:
+def read_varint(data: NDArray[np.uint8], pos: Whole, end: Whole) -> tuple[Whole, Whole]:
     """A zig-zag varint: its value and the position after it, or minus an error code."""
-    result = np.uint64(0)
-    shift = np.uint64(0)
+    if pos >= end:
+        return 0, -TRUNCATED
+    byte = np.int64(data[pos])
+    pos += 1
+    if byte < 128:
+        return (byte >> 1) ^ -(byte & 1), pos
+    bits = byte & 0x7F
+    shift = 7
     while True:
         if pos >= end:
             return 0, -TRUNCATED
-        byte = np.uint64(data[pos])
+        byte = np.int64(data[pos])
         pos += 1
         # The tenth byte holds the 64th bit and nothing else.
         if shift == 63 and byte > 1:
             return 0, -LONG_VARINT
-        result |= (byte & np.uint64(0x7F)) << shift
+        bits |= (byte & 0x7F) << shift
         if byte < 128:
-            break
-        shift += np.uint64(7)
-    return np.int64(result >> np.uint64(1)) ^ -np.int64(result & np.uint64(1)), pos
+            # The 64th bit is the sign here, and must not be copied to the right.
+            return ((bits >> 1) & LONG_MAX) ^ -(bits & 1), pos
+        shift += 7
 
 
 @compiled
-def valid_utf8(data: NDArray[np.uint8], pos: int, end: int) -> bool:
-    """Whether bytes are UTF-8 (RFC 3629: no overlong forms, surrogates or values above U+10FFFF)."""
+def valid_utf8(data: NDArray[np.uint8], pos: Whole, end: Whole) -> bool:
+    """Whether bytes are UTF-8.
+
+    RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
+    """
     while pos < end:
-        if end - pos >= 8 and load_u64(data, pos) & _HIGH_BITS == 0:
-            pos += 8
-            continue
+        if pos + 8 <= len(data):
+            # Eight bytes at once; those after the text do not count.
+            word = load_u64(data, pos) & HIGH_BITS
+            if end - pos < 8:
+                word &= (np.uint64(1) << np.uint64(8 * (end - pos))) - np.uint64(1)
+            if word == 0:
+                pos += 8
+                continue
         lead = data[pos]
         if lead < 0x80:
             pos += 1
@@ -104,8 +125,8 @@ def valid_utf8(data: NDArray[np.uint8], pos: int, end: int) -> bool:
 
 @inlined
 def read_number(
-    data: NDArray[np.uint8], pos: int, end: int, op: int, argument: int
-) -> tuple[int, int]:
+    data: NDArray[np.uint8], pos: Whole, end: int, op: int, argument: int
+) -> tuple[Whole, Whole]:
     """A boolean, int, long or enum, and the position after it or minus an error code."""
     if op == _BOOLEAN:
         if pos >= end:
@@ -123,8 +144,8 @@ def read_number(
 
 @inlined
 def read_length(
-    data: NDArray[np.uint8], pos: int, end: int, op: int, argument: int
-) -> tuple[int, int]:
+    data: NDArray[np.uint8], pos: Whole, end: int, op: int, argument: Whole
+) -> tuple[Whole, Whole]:
     """Length of a string, bytes or fixed, and where it begins or minus an error code."""
     if op == _FIXED:
         length = argument
@@ -142,7 +163,7 @@ def read_length(
 
 
 @inlined
-def read_float(data: NDArray[np.uint8], pos: int, end: int, op: int) -> tuple[float, int]:
+def read_float(data: NDArray[np.uint8], pos: Whole, end: int, op: int) -> tuple[float, Whole]:
     """A float or double, and the position after it or minus an error code.
 
     NaN and the infinities are no measurements: they would poison every sum they enter.
@@ -158,13 +179,14 @@ def read_float(data: NDArray[np.uint8], pos: int, end: int, op: int) -> tuple[fl
 
 @compiled
 def skip_array(
-    data: NDArray[np.uint8], pos: int, end: int, code: NDArray[np.int64], first: int, last: int
-) -> int:
+    data: NDArray[np.uint8], pos: Whole, end: int, code: NDArray[np.int64], first: int, last: int
+) -> Whole:
     """Walk an array whose items are the instructions first to last; the position after it."""
     while True:
         count, pos = read_varint(data, pos, end)
         if pos < 0 or count == 0:
             return pos
+        stop: Whole = -1
         if count < 0:
             # A block may be preceded by its size in bytes; then its count is negative.
             count = -count
@@ -173,6 +195,9 @@ def skip_array(
                 return pos
             if size < 0:
                 return -NEGATIVE_LENGTH
+            if size > end - pos:
+                return -TRUNCATED
+            stop = pos + size
         # Every item takes at least one byte, so a larger count cannot be honest.
         if count < 0 or count > end - pos:
             return -TRUNCATED
@@ -196,6 +221,9 @@ def skip_array(
                     _, pos = read_number(data, pos, end, op, code[step, ARGUMENT])
                 if pos < 0:
                     return pos
+        # Readers that skip arrays go by this size: a wrong one would shift all that follows.
+        if stop >= 0 and pos != stop:
+            return -WRONG_SIZE
 
 
 @compiled
@@ -266,7 +294,7 @@ def read_records(
                 value, pos = read_number(data, pos, end, op, code[at, ARGUMENT])
                 if pos < 0:
                     break
-                if value < minimum[at] or value > maximum[at]:
+                if value < code[at, MINIMUM] or value > code[at, MAXIMUM]:
                     pos = -OUT_OF_RANGE
                     break
                 if column != SKIP:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from inferwatch_schemas import releases
-from inferwatch_schemas.columnar import framing, kernel
-from inferwatch_schemas.columnar.program import Kind, Program, compile_program, wanted_columns
+from inferwatch_schemas.columnar import framing, kernel, reasons
+from inferwatch_schemas.columnar.program import (
+    Kind,
+    Program,
+    compile_program,
+    wanted_columns,
+)
 from inferwatch_schemas.errors import SchemaRefusedError, UnknownSchemaError
 from inferwatch_schemas.wire import PREFIX
 
@@ -24,29 +29,8 @@ if TYPE_CHECKING:
     from inferwatch_schemas.releases import Schema
     from inferwatch_schemas.topics import Topic
 
-FRAMING: Final = {
-    framing.TOMBSTONE: ("tombstone", "The record has no value."),
-    framing.EMPTY: ("empty", "The value is empty."),
-    framing.SHORT: ("truncated", "The value ends within the five bytes of Confluent's prefix."),
-    framing.CORRUPT: (
-        "corrupt_batch",
-        "A record batch does not hold what its header says; the value is the whole batch.",
-    ),
-    framing.WRONG_MAGIC: (
-        "wrong_magic",
-        "The first byte is not 0: the value is not in Confluent's wire format.",
-    ),
-}
-FAULTS: Final = {
-    kernel.TRUNCATED: ("truncated", "the value ends within it"),
-    kernel.LONG_VARINT: ("malformed", "a number of more than 64 bits"),
-    kernel.BAD_BRANCH: ("malformed", "a branch that its union does not have"),
-    kernel.NEGATIVE_LENGTH: ("malformed", "a negative length"),
-    kernel.BAD_UTF8: ("malformed", "text that is not UTF-8"),
-    kernel.BAD_SYMBOL: ("malformed", "a symbol that its enum does not have"),
-    kernel.BAD_BOOLEAN: ("malformed", "a boolean other than 0 and 1"),
-    kernel.INT_OVERFLOW: ("malformed", "an int of more than 32 bits"),
-}
+# Schema ids are signed ints to every registry: what lies above is asked of none.
+MAX_SCHEMA_ID: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +83,51 @@ class Part:
     writer: Schema
     rows: NDArray[np.int64]
     columns: Mapping[str, Text | Numbers]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Columns:
+    """What the compiled reader fills: one row of an array a column, one element a record."""
+
+    longs: NDArray[np.int64]
+    long_valid: NDArray[np.bool_]
+    doubles: NDArray[np.float64]
+    double_valid: NDArray[np.bool_]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+    @classmethod
+    def nulls(cls, wanted: Sequence[Wanted], rows: int) -> _Columns:
+        long, double, string = (
+            (sum(want.kind is kind for want in wanted), rows)
+            for kind in (Kind.LONG, Kind.DOUBLE, Kind.STRING)
+        )
+        return cls(
+            np.zeros(long, np.int64), np.zeros(long, np.bool_),
+            np.zeros(double, np.float64), np.zeros(double, np.bool_),
+            np.zeros(string, np.int64), np.full(string, -1, np.int64),
+        )  # fmt: skip
+
+    def fill(self, want: Wanted) -> None:
+        """Give a column that the writer does not have the reader's default."""
+        if want.default is None:
+            return
+        if want.kind is Kind.STRING:
+            self.lengths[want.column] = 0
+        elif want.kind is Kind.LONG:
+            self.longs[want.column] = int(want.default)
+            self.long_valid[want.column] = True
+        else:
+            self.doubles[want.column] = want.default
+            self.double_valid[want.column] = True
+
+    def column(self, want: Wanted, good: NDArray[np.bool_] | slice) -> Text | Numbers:
+        at = want.column
+        if want.kind is Kind.STRING:
+            return Text(self.starts[at][good], self.lengths[at][good])
+        if want.kind is Kind.LONG:
+            return Numbers(self.longs[at][good], self.long_valid[at][good])
+        return Numbers(self.doubles[at][good], self.double_valid[at][good])
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,25 +194,23 @@ class ChunkReader:
         return [part for part in parts if len(part.rows)], bad
 
     def _framing(self, chunk: Chunk, row: int, code: int) -> BadRecord:
-        if code == framing.OVERSIZED:
-            size = int(chunk.value_ends[row] - chunk.value_starts[row])
-            return BadRecord(
-                row,
-                "oversized",
-                f"The value has {size} bytes; "
-                f"{self._topic.name} takes {self._topic.max_value_bytes}.",
-            )
-        return BadRecord(row, *FRAMING[code])
+        if code != framing.OVERSIZED:
+            return BadRecord(row, *reasons.FRAMING[code])
+        size = int(chunk.value_ends[row] - chunk.value_starts[row])
+        limit = self._topic.max_value_bytes
+        return BadRecord(row, *reasons.oversized(size, self._topic.name, limit))
 
     def _compile(self, schema_id: int) -> _Compiled | BadRecord:
         if schema_id in self._compiled:
             return self._compiled[schema_id]
+        if schema_id > MAX_SCHEMA_ID:
+            return BadRecord(-1, "unknown_schema", f"Schema id {schema_id} has more than 31 bits.")
         try:
             writer = self._registry.schema(schema_id)
         except UnknownSchemaError as error:
             # Not remembered: it may be registered by the time the next record of it comes.
             return BadRecord(-1, "unknown_schema", f"{error}")
-        name = writer.get("name", "").rpartition(".")[2]
+        name = _record_name(writer)
         if name not in self._readers:
             return BadRecord(
                 -1,
@@ -206,67 +233,33 @@ class ChunkReader:
         rows: NDArray[np.int64],
         bad: list[BadRecord],
     ) -> Part:
-        wanted, program, n = self._wanted[compiled.name], compiled.program, len(rows)
-        counts = [sum(want.kind is kind for want in wanted) for kind in Kind]
-        longs = np.zeros((counts[Kind.LONG], n), np.int64)
-        doubles = np.zeros((counts[Kind.DOUBLE], n), np.float64)
-        starts = np.zeros((counts[Kind.STRING], n), np.int64)
-        lengths = np.full((counts[Kind.STRING], n), -1, np.int64)
-        long_valid = np.zeros(longs.shape, np.bool_)
-        double_valid = np.zeros(doubles.shape, np.bool_)
-        errors = np.zeros(n, np.int64)
-        error_fields = np.zeros(n, np.int64)
+        wanted, program = self._wanted[compiled.name], compiled.program
+        columns = _Columns.nulls(wanted, len(rows))
+        errors = np.zeros(len(rows), np.int64)
+        error_fields = np.zeros(len(rows), np.int64)
         kernel.read_records(
             chunk.data, chunk.value_starts[rows] + PREFIX.size, chunk.value_ends[rows],
             program.code, program.minimum, program.maximum,
-            longs, doubles, starts, lengths, long_valid, double_valid, errors, error_fields,
+            columns.longs, columns.doubles, columns.starts, columns.lengths,
+            columns.long_valid, columns.double_valid, errors, error_fields,
         )  # fmt: skip
         for want in program.missing:
-            _fill(want, longs, doubles, lengths, long_valid, double_valid)
+            columns.fill(want)
         good: NDArray[np.bool_] | slice = slice(None)
         if errors.any():
             good = errors == kernel.OK
             for row in np.flatnonzero(errors).tolist():
-                fault, field = int(errors[row]), program.fields[int(error_fields[row])]
-                bad.append(_fault(int(rows[row]), fault, f"{compiled.name}.{field}", schema_id))
-        columns: dict[str, Text | Numbers] = {}
-        for want in wanted:
-            at = want.column
-            if want.kind is Kind.STRING:
-                columns[want.name] = Text(starts[at][good], lengths[at][good])
-            elif want.kind is Kind.LONG:
-                columns[want.name] = Numbers(longs[at][good], long_valid[at][good])
-            else:
-                columns[want.name] = Numbers(doubles[at][good], double_valid[at][good])
-        return Part(compiled.name, schema_id, compiled.writer, rows[good], columns)
+                # A record without fields has no field to name: its only fault is bytes after it.
+                names = program.fields or ("",)
+                field = f"{compiled.name}.{names[int(error_fields[row])]}"
+                reason, detail = reasons.of_fault(int(errors[row]), field)
+                bad.append(BadRecord(int(rows[row]), reason, detail, schema_id))
+        found = {want.name: columns.column(want, good) for want in wanted}
+        return Part(compiled.name, schema_id, compiled.writer, rows[good], found)
 
 
-def _fill(
-    want: Wanted,
-    longs: NDArray[np.int64],
-    doubles: NDArray[np.float64],
-    lengths: NDArray[np.int64],
-    long_valid: NDArray[np.bool_],
-    double_valid: NDArray[np.bool_],
-) -> None:
-    """Give a column that the writer does not have the reader's default."""
-    if want.kind is Kind.STRING:
-        # Null and the empty text are both read as empty where they name a dimension.
-        lengths[want.column] = -1
-    elif want.default is not None and want.kind is Kind.LONG:
-        longs[want.column] = int(want.default)
-        long_valid[want.column] = True
-    elif want.default is not None:
-        doubles[want.column] = want.default
-        double_valid[want.column] = True
-
-
-def _fault(index: int, fault: int, field: str, schema_id: int) -> BadRecord:
-    if fault == kernel.TRAILING_BYTES:
-        return BadRecord(index, "trailing_bytes", "Bytes follow the last field.", schema_id)
-    if fault == kernel.OUT_OF_RANGE:
-        return BadRecord(
-            index, "out_of_range", f"{field} is outside the limits of its schema.", schema_id
-        )
-    reason, what = FAULTS[fault]
-    return BadRecord(index, reason, f"{field}: {what}.", schema_id)
+def _record_name(schema: Any) -> str:
+    """Name of a record without namespace; empty for a schema that is no record."""
+    if isinstance(schema, dict) and schema.get("type") == "record":
+        return str(schema["name"]).rpartition(".")[2]
+    return ""

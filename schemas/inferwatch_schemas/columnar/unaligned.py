@@ -39,10 +39,7 @@ load_f64 = _loader(ir.DoubleType(), types.float64)
 load_f32 = _loader(ir.FloatType(), types.float32)
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types for it
-def copy_bytes(_typing: Any, out: Any, at: Any, data: Any, begin: Any, size: Any) -> Any:
-    """Copy size bytes from data at begin to out at at; the arrays must not overlap."""
-
+def _copier(_typing: Any, out: Any, at: Any, data: Any, begin: Any, size: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         target = _address(context, builder, signature.args[0], args[0], args[1])
         source = _address(context, builder, signature.args[2], args[2], args[3])
@@ -50,3 +47,7 @@ def copy_bytes(_typing: Any, out: Any, at: Any, data: Any, begin: Any, size: Any
         return context.get_dummy_value()
 
     return types.void(out, at, data, begin, size), codegen
+
+
+# Called as copy_bytes(out, at, data, begin, size); the arrays must not overlap.
+copy_bytes: Any = intrinsic(_copier)

@@ -13,22 +13,29 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.memory_records import MemoryRecords
 
 from inferwatch_streams.errors import UnsupportedVersionError
-from inferwatch_streams.transport.record_batch import Batch, make_chunk, split_batches
+from inferwatch_streams.transport.record_batch import (
+    has_batch,
+    make_chunk,
+    open_batch,
+    split_batches,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from inferwatch_schemas.columnar.chunk import Chunk
+    from inferwatch_streams.transport.record_batch import Batch, Section
 
 AIOKAFKA: Final = "0.14.0"
 FAUST: Final = "0.15.3"
-# Compressed bytes that one chunk takes together: about the default of a fetch, so that a chunk is
-# what one response held, and a response of a hundred megabytes is not one chunk.
-CHUNK_BYTES: Final = 2 * 1024 * 1024
+# Bytes, compressed and not, at which a chunk is full: a response of the usual megabyte is one
+# chunk, and one of a hundred megabytes, or that inflates to so many, is not.
+CHUNK_BYTES: Final = 16 * 1024 * 1024
 
 
 def CHUNKS(value: bytes) -> bytes:  # noqa: N802  # a marker, never called
@@ -55,11 +62,10 @@ class Response:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self._first: Batch | None = next(split_batches(data), None)
 
     def has_next(self) -> bool:
         """Whether there is at least one whole batch."""
-        return self._first is not None
+        return has_batch(self.data)
 
     def size_in_bytes(self) -> int:
         """Bytes in all, the batch that was cut off included."""
@@ -80,34 +86,45 @@ class PartitionChunks:
         isolation_level: int,
     ) -> None:
         self._tp = tp
-        self._batches = split_batches(response.data)
         self._aborted = deque(sorted(aborted_transactions or (), key=lambda entry: entry[1]))
         self._aborted_producers: set[int] = set()
         self._check_crcs = check_crcs
         self._committed_only = isolation_level == fetcher.READ_COMMITTED
         #: aiokafka reads on from here; it must move past batches that hold nothing for us too.
         self.next_fetch_offset = fetch_offset
+        # A generator: it ends with its first error, and aiokafka fetches again from there.
+        self._chunks = self._make_chunks(response.data)
 
     def __iter__(self) -> Iterator[Chunk]:
         return self
 
     def __next__(self) -> Chunk:
-        start = self.next_fetch_offset
-        taken: list[Batch] = []
+        return next(self._chunks)
+
+    def _make_chunks(self, response: bytes) -> Iterator[Chunk]:
+        first = end = self.next_fetch_offset
+        taken: list[Section] = []
         size = 0
-        end = start
-        for batch in self._batches:
-            if self._check_crcs:
-                batch.check_crc()
-            end = max(end, batch.next_offset)
-            if self._is_event(batch) and batch.next_offset > start:
-                taken.append(batch)
-                size += len(batch.raw)
-            if size >= CHUNK_BYTES:
-                break
-        self.next_fetch_offset = end
-        if end == start:
-            raise StopIteration
+        try:
+            for batch in split_batches(response):
+                if self._check_crcs:
+                    batch.check_crc()
+                if self._is_event(batch) and batch.next_offset > end:
+                    taken.append(open_batch(batch))
+                    size += taken[-1].size
+                end = max(end, batch.next_offset)
+                if size >= CHUNK_BYTES:
+                    yield self._deliver(taken, end)
+                    taken, size = [], 0
+        except CorruptRecordException:
+            # aiokafka would drop what came before it. The next fetch begins with this batch.
+            if end == first:
+                raise
+        if end > self.next_fetch_offset:
+            yield self._deliver(taken, end)
+
+    def _deliver(self, taken: list[Section], end: int) -> Chunk:
+        start, self.next_fetch_offset = self.next_fetch_offset, end
         return make_chunk(self._tp.topic, self._tp.partition, start, end, taken)
 
     def _is_event(self, batch: Batch) -> bool:

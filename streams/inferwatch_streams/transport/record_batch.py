@@ -1,4 +1,4 @@
-"""From the bytes of a fetch response to a chunk: headers, checksums, decompression, records.
+"""From the bytes of a fetch response to a chunk: headers, checksums, records.
 
 Kafka protocol guide, "Record Batch" (magic 2). What the compiled walk does not know - older
 formats, a batch that does not hold what its header says - goes record by record through aiokafka;
@@ -12,31 +12,43 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import zstandard
-from aiokafka import codec
-from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
 from inferwatch_schemas.columnar.chunk import Chunk
-from inferwatch_streams.errors import MissingCodecError
+from inferwatch_streams.transport.inflate import check_codecs, inflate
 from inferwatch_streams.transport.walk import BATCH_WIDTH, walk_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "Batch",
+    "Section",
+    "check_codecs",
+    "has_batch",
+    "make_chunk",
+    "open_batch",
+    "split_batches",
+]
 
 HEADER: Final = struct.Struct(">qiibIhiqqqhii")
 LOG_OVERHEAD: Final = 12  # base offset and length, which the length does not count
 MAGIC_AT: Final = 16
 CRC_COVERS_FROM: Final = 21
+ATTRIBUTES: Final = struct.Struct(">h")
 CODEC_MASK: Final = 0x07
 APPEND_TIME_MASK: Final = 0x08
 TRANSACTIONAL_MASK: Final = 0x10
 CONTROL_MASK: Final = 0x20
 MAGIC: Final = 2
-# A batch is at most max.message.bytes compressed; what inflates beyond this is no honest batch.
-MAX_INFLATED_BYTES: Final = 256 * 1024 * 1024
-READABLE_ERRORS: Final = (ValueError, IndexError, KafkaError, zstandard.ZstdError, struct.error)
+# The formats before: offset, length, checksum, magic, attributes, time (magic 1), key, value.
+LEGACY_ATTRIBUTES_AT: Final = 17
+LEGACY_KEY_AT: Final = (18, 26)
+LEGACY_BYTES: Final = 26
+# A record takes at least seven bytes: its length and six more.
+RECORD_BYTES: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +82,37 @@ class Batch:
         Raises:
             CorruptRecordException: They differ: the bytes changed on their way.
         """
-        if self.magic >= MAGIC and calc_crc32c(self.raw[CRC_COVERS_FROM:]) != self.crc:
+        if self.magic >= MAGIC:
+            honest = calc_crc32c(self.raw[CRC_COVERS_FROM:]) == self.crc
+        else:
+            honest = MemoryRecords(bytes(self.raw)).next_batch().validate_crc()
+        if not honest:
             raise CorruptRecordException(f"CRC of the batch at offset {self.base_offset}")
 
 
+def has_batch(response: bytes | memoryview) -> bool:
+    """Whether a response holds at least one whole batch."""
+    if len(response) < LOG_OVERHEAD:
+        return False
+    (length,) = struct.unpack_from(">i", response, LOG_OVERHEAD - 4)
+    return LOG_OVERHEAD + int(length) <= len(response)
+
+
 def split_batches(response: bytes) -> Iterator[Batch]:
-    """The batches of a response; the last, when the response cut it off, is left out."""
+    """The batches of a response; the last, when the response cut it off, is left out.
+
+    Raises:
+        CorruptRecordException: A length that no batch has: where the next one begins is unknown.
+    """
     view = memoryview(response)
     pos = 0
-    while len(view) - pos >= LOG_OVERHEAD:
+    while has_batch(view[pos:]):
         base_offset, length = struct.unpack_from(">qi", view, pos)
-        stop = pos + LOG_OVERHEAD + length
-        if stop > len(view):
-            return
-        raw = view[pos:stop]
-        pos = stop
-        magic = raw[MAGIC_AT]
+        raw = view[pos : pos + LOG_OVERHEAD + max(0, length)]
+        pos += len(raw)
+        magic = raw[MAGIC_AT] if len(raw) > MAGIC_AT else MAGIC
+        if len(raw) < (HEADER.size if magic >= MAGIC else LEGACY_BYTES):
+            raise CorruptRecordException(f"The batch at offset {base_offset} has {length} bytes")
         if magic < MAGIC:
             # An old message set: one message, or a wrapper whose own offset is the last one's.
             yield Batch(raw, base_offset, base_offset + 1, magic, 0, 0, 0, 0, -1, 1)
@@ -97,85 +124,83 @@ def split_batches(response: bytes) -> Iterator[Batch]:
         )  # fmt: skip
 
 
-def _unzstd(data: memoryview) -> bytes:
-    # librdkafka writes the size into the frame, the Java client does not.
-    size = zstandard.frame_content_size(data)
-    if size > MAX_INFLATED_BYTES:
-        raise ValueError(f"a zstd frame of {size} bytes")
-    if size >= 0:
-        return zstandard.ZstdDecompressor().decompress(data)
-    out = zstandard.ZstdDecompressor().decompressobj().decompress(data)
-    if len(out) > MAX_INFLATED_BYTES:
-        raise ValueError(f"a zstd frame of {len(out)} bytes")
-    return out
+@dataclass(frozen=True, slots=True, eq=False)
+class Section:
+    """A batch with its records decompressed, or None where they cannot be."""
+
+    batch: Batch
+    records: bytes | memoryview | None
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes in memory."""
+        return len(self.batch.raw) + len(self.records or b"")
 
 
-# By the codec's number in the attributes.
-INFLATE: Final[dict[int, Callable[[memoryview], bytes | memoryview]]] = {
-    0: lambda data: data,
-    1: codec.gzip_decode,
-    2: lambda data: codec.snappy_decode(data.tobytes()),
-    3: lambda data: codec.lz4_decode(data.tobytes()),
-    4: _unzstd,
-}
+def open_batch(batch: Batch) -> Section:
+    """Decompress a batch's records; an old message set is left as it is, if it inflates at all."""
+    try:
+        if batch.magic >= MAGIC:
+            records = inflate(batch.attributes & CODEC_MASK, batch.raw[HEADER.size :])
+        else:
+            _check_message_set(batch)
+            records = b""
+    except (ValueError, struct.error):
+        return Section(batch, None)
+    return Section(batch, records)
 
 
-def check_codecs() -> None:
-    """Make sure that every compression a producer may choose can be read.
-
-    Raises:
-        MissingCodecError: Names the library that is missing.
-    """
-    for name, present in (
-        ("gzip", codec.has_gzip),
-        ("snappy", codec.has_snappy),
-        ("lz4", codec.has_lz4),
-    ):
-        if not present():
-            raise MissingCodecError(
-                f"Records compressed with {name} could not be read; run: pip install cramjam"
-            )
+def _check_message_set(batch: Batch) -> None:
+    """Inflate what a wrapper holds, for aiokafka will do so without a bound."""
+    number = batch.raw[LEGACY_ATTRIBUTES_AT] & CODEC_MASK
+    if number:
+        at = LEGACY_KEY_AT[batch.magic]
+        (key_size,) = struct.unpack_from(">i", batch.raw, at)
+        inflate(number, batch.raw[at + 8 + max(0, key_size) :])
 
 
-def make_chunk(topic: str, partition: int, start: int, end: int, batches: Sequence[Batch]) -> Chunk:
+def make_chunk(
+    topic: str, partition: int, start: int, end: int, sections: Sequence[Section]
+) -> Chunk:
     """The records of consecutive batches from offset start on, as a chunk that ends at end.
 
     Without batches the chunk is empty: it says that nothing up to end is an event.
     """
-    usual = [batch for batch in batches if batch.magic == MAGIC]
-    if len(usual) == len(batches):
-        try:
-            return _walk(topic, partition, start, end, batches)
-        except READABLE_ERRORS:
-            pass  # one of them does not hold what it says: below, each stands alone
-    return _one_by_one(topic, partition, start, end, batches)
+    chunk = _walk(topic, partition, start, end, sections)
+    return _one_by_one(topic, partition, start, end, sections) if chunk is None else chunk
 
 
-def _walk(topic: str, partition: int, start: int, end: int, batches: Sequence[Batch]) -> Chunk:
-    sections: list[bytes | memoryview] = []
-    table = np.zeros((len(batches), BATCH_WIDTH), np.int64)
+def _walk(
+    topic: str, partition: int, start: int, end: int, sections: Sequence[Section]
+) -> Chunk | None:
+    """All records by the compiled walk; None when a batch is not what it knows."""
+    table = np.zeros((len(sections), BATCH_WIDTH), np.int64)
+    found: list[bytes | memoryview] = []
     pos = 0
-    for row, batch in enumerate(batches):
-        section = INFLATE[batch.attributes & CODEC_MASK](batch.raw[HEADER.size :])
-        sections.append(section)
+    for row, section in enumerate(sections):
+        batch, records = section.batch, section.records
+        # A count that cannot be honest must not size an array.
+        if (
+            records is None
+            or batch.magic != MAGIC
+            or not 0 <= batch.count <= len(records) // RECORD_BYTES
+        ):
+            return None
         appended = bool(batch.attributes & APPEND_TIME_MASK)
         table[row] = (
-            pos, pos + len(section), batch.base_offset,
+            pos, pos + len(records), batch.base_offset, batch.next_offset,
             batch.max_timestamp if appended else batch.first_timestamp, appended, batch.count,
         )  # fmt: skip
-        pos += len(section)
-    data = np.frombuffer(sections[0] if len(sections) == 1 else b"".join(sections), np.uint8)
-    # A record takes at least seven bytes: a count that cannot be honest must not size an array.
-    total = int(table[:, -1].sum())
-    if total > len(data) or (table[:, -1] < 0).any():
-        raise ValueError("more records than bytes")
-    columns = np.empty((5, total), np.int64)
-    found = walk_batches(
+        found.append(records)
+        pos += len(records)
+    data = np.frombuffer(found[0] if len(found) == 1 else b"".join(found), np.uint8)
+    columns = np.empty((5, int(table[:, -1].sum())), np.int64)
+    count = walk_batches(
         data, table, start, columns[0], columns[1], columns[2], columns[3], columns[4]
     )
-    if found < 0:
-        raise ValueError(f"the batch at offset {batches[-1 - found].base_offset}")
-    columns = columns[:, :found]
+    if count < 0:
+        return None
+    columns = columns[:, :count]
     return Chunk(
         topic, partition, start, end, data,
         columns[0], columns[1], columns[2], columns[3], columns[4],
@@ -183,36 +208,64 @@ def _walk(topic: str, partition: int, start: int, end: int, batches: Sequence[Ba
 
 
 def _one_by_one(
-    topic: str, partition: int, start: int, end: int, batches: Sequence[Batch]
+    topic: str, partition: int, start: int, end: int, sections: Sequence[Section]
 ) -> Chunk:
     """As _walk, through aiokafka's own reader; the records are written anew in the usual form."""
     data = bytearray()
     rows: list[tuple[int, int, int, int, int]] = []
     corrupt: list[int] = []
-    for batch in batches:
+    position = start
+    for section in sections:
+        batch, at = section.batch, len(data)
         try:
-            read = MemoryRecords(bytes(batch.raw)).next_batch()
-            records = [record for record in read if record.offset >= start] if read else []
-            written = [_write_record(record) for record in records]
-        except READABLE_ERRORS:
+            written = [(record, *_write_record(record)) for record in _records(section, position)]
+        except Exception:  # noqa: BLE001  # aiokafka raises whatever the bytes made it stumble over
             corrupt.append(len(rows))
-            rows.append(
-                (max(start, batch.base_offset), batch.max_timestamp, -1, len(data),
-                 len(data) + len(batch.raw))
-            )  # fmt: skip
+            where = max(position, batch.base_offset)
+            rows.append((where, batch.max_timestamp, at, at, at + len(batch.raw)))
             data += batch.raw
+            position = max(position, batch.next_offset)
             continue
-        for record, (encoded, value_at) in zip(records, written, strict=True):
-            value_end = -1 if record.value is None else len(data) + value_at + len(record.value)
-            rows.append(
-                (record.offset, record.timestamp, len(data), len(data) + value_at, value_end)
-            )
+        for record, encoded, value_at in written:
+            at = len(data)
+            end_at = -1 if record.value is None else at + value_at + len(record.value)
+            timestamp = -1 if record.timestamp is None else record.timestamp
+            rows.append((record.offset, timestamp, at, at + value_at, end_at))
             data += encoded
+        position = max(position, batch.next_offset)
     columns = np.array(rows, np.int64).reshape(-1, 5).T.copy()
     return Chunk(
         topic, partition, start, end, np.frombuffer(bytes(data), np.uint8),
         columns[0], columns[1], columns[2], columns[3], columns[4], tuple(corrupt),
     )  # fmt: skip
+
+
+def _records(section: Section, first_offset: int) -> list[Any]:
+    """Records of a batch from an offset on, as aiokafka reads them.
+
+    Raises:
+        ValueError: It cannot be decompressed, or its offsets are not what its header says.
+        Exception: Others, of aiokafka.
+    """
+    batch = section.batch
+    if section.records is None:
+        raise ValueError("not decompressed")
+    raw = bytes(batch.raw)
+    if batch.magic >= MAGIC:
+        # What was inflated within bounds, as a batch that never was compressed.
+        plain = ATTRIBUTES.pack(batch.attributes & ~CODEC_MASK)
+        raw = b"".join(
+            (raw[:CRC_COVERS_FROM], plain, raw[CRC_COVERS_FROM + 2 : HEADER.size], section.records)
+        )
+        length = struct.pack(">i", len(raw) - LOG_OVERHEAD)
+        raw = raw[: LOG_OVERHEAD - 4] + length + raw[LOG_OVERHEAD:]
+    records = list(MemoryRecords(raw).next_batch())
+    last = batch.base_offset - 1 if batch.magic >= MAGIC else -1
+    for record in records:
+        if not last < record.offset < batch.next_offset:
+            raise ValueError(f"a record of offset {record.offset}")
+        last = record.offset
+    return [record for record in records if record.offset >= first_offset]
 
 
 def _varint(value: int) -> bytes:

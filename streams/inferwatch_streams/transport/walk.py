@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Columns of the table of batches.
-BEGIN, END, BASE_OFFSET, TIMESTAMP, APPEND_TIME, COUNT = range(6)
-BATCH_WIDTH: Final = 6
+BEGIN, END, BASE_OFFSET, NEXT_OFFSET, TIMESTAMP, APPEND_TIME, COUNT = range(7)
+BATCH_WIDTH: Final = 7
 
 
 @compiled
@@ -38,8 +38,8 @@ def walk_batches(
 
     Args:
         data: Records of all batches, decompressed.
-        batches: One row a batch: begin and end in data, base offset, timestamp, whether that is
-            the append time of every record, number of records.
+        batches: One row a batch: begin and end in data, base and next offset, timestamp, whether
+            that is the append time of every record, number of records.
         first_offset: Records below it are left out: a fetch returns whole batches.
         offsets: Filled from the front, as are the following.
         timestamps: Milliseconds since 1970.
@@ -52,9 +52,11 @@ def walk_batches(
         what it says.
     """
     found = 0
+    last = -1
     for batch in range(len(batches)):
         pos = batches[batch, BEGIN]
         end = batches[batch, END]
+        base = batches[batch, BASE_OFFSET]
         for _ in range(batches[batch, COUNT]):
             length, pos = read_varint(data, pos, end)
             if pos < 0 or length < 1 or length > end - pos:
@@ -75,7 +77,11 @@ def walk_batches(
             value_length, pos = read_varint(data, pos, stop)
             if pos < 0 or value_length > stop - pos:
                 return -1 - batch
-            offset = batches[batch, BASE_OFFSET] + offset_delta
+            offset = base + offset_delta
+            # Offsets rise, and stay between their batch's own and where the next one begins.
+            if offset <= last or offset < base or offset >= batches[batch, NEXT_OFFSET]:
+                return -1 - batch
+            last = offset
             if offset >= first_offset:
                 offsets[found] = offset
                 record_starts[found] = start
