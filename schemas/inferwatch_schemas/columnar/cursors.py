@@ -18,29 +18,49 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# After partitions were begun anew, chunks of before are still on their way for a moment.
-GRACE_SECONDS: Final = 10.0
+# After partitions were begun anew, chunks of before are still on their way for a moment; a hole
+# that nothing has filled for so long was not made by one of them.
+GRACE_SECONDS: Final = 5.0
 
 
 class Cursors:
     """Positions of the assigned partitions.
 
     Attributes:
-        read_again: Whether partitions must be begun anew at their floors.
         gaps: How many holes were found since the process started.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         """Start without partitions; monotonic is a clock in seconds."""
-        self.read_again = False
         self.gaps = 0
         self._monotonic = monotonic
+        self._read_again = False
         self._positions: dict[TopicPartition, int] = {}
+        # Since when a later chunk than the next one is known, and where that begins.
+        self._holes: dict[TopicPartition, tuple[float, int]] = {}
         self._grace_until = 0.0
+
+    @property
+    def read_again(self) -> bool:
+        """Whether partitions must be begun anew at their floors: asked for, or because of a hole.
+
+        A hole counts without another chunk, too: the one behind it may have been the log's last.
+        """
+        if not self._read_again:
+            now = self._monotonic()
+            for at, (since, found) in self._holes.items():
+                if now > max(self._grace_until, since + GRACE_SECONDS):
+                    self._report(at, found)
+        return self._read_again
+
+    @read_again.setter
+    def read_again(self, wanted: bool) -> None:
+        self._read_again = wanted
 
     def assign(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
         """Begin these partitions, and no others, at their starts."""
-        self.read_again = False
+        self._read_again = False
+        self._holes = {}
         self._positions = {at: assignment.start for at, assignment in assignments.items()}
         self._grace_until = self._monotonic() + GRACE_SECONDS
         for (topic, partition), assignment in assignments.items():
@@ -54,23 +74,31 @@ class Cursors:
                 )
 
     def accepts(self, chunk: Chunk) -> bool:
-        """Whether the chunk is the next of its partition; a hole sets ``read_again``."""
-        position = self._positions.get((chunk.topic, chunk.partition))
+        """Whether the chunk is the next of its partition; a hole leads to ``read_again``."""
+        at = (chunk.topic, chunk.partition)
+        position = self._positions.get(at)
         if chunk.start == position:
             return True
-        hole = position is not None and chunk.start > position
-        if hole and not self.read_again and self._monotonic() > self._grace_until:
-            self.gaps += 1
-            self.read_again = True
-            log.warning(
-                "a chunk was lost within the worker: its partition is read again",
-                topic=chunk.topic,
-                partition=chunk.partition,
-                expected=position,
-                found=chunk.start,
-            )
+        if position is not None and chunk.start > position:
+            now = self._monotonic()
+            self._holes.setdefault(at, (now, chunk.start))
+            if now > self._grace_until and not self._read_again:
+                self._report(at, chunk.start)
         return False
 
     def advance(self, chunk: Chunk) -> None:
         """The chunk was processed."""
-        self._positions[chunk.topic, chunk.partition] = chunk.end
+        at = (chunk.topic, chunk.partition)
+        self._positions[at] = chunk.end
+        self._holes.pop(at, None)
+
+    def _report(self, at: TopicPartition, found: int) -> None:
+        self.gaps += 1
+        self._read_again = True
+        log.warning(
+            "a chunk was lost within the worker: its partition is read again",
+            topic=at[0],
+            partition=at[1],
+            expected=self._positions[at],
+            found=found,
+        )
