@@ -19,7 +19,7 @@ from inferwatch_streams.blocks.block import Row
 from inferwatch_streams.blocks.partition import PartitionBlocks
 from inferwatch_streams.signals import SIGNALS
 
-TOPIC_ID = "log-1"
+TOPIC_ID = "log_1"
 PARTITION = 3
 NEWER, OLDER = 101, 102
 Event = Mapping[str, Any]

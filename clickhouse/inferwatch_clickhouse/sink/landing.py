@@ -119,7 +119,8 @@ class Landing:
                 if epoch != self._epoch:
                     return
         self._take_in(chunk, parts, bad)
-        if self._loads.size >= self._settings.flush_bytes:
+        # The first of two flushes may only finish what an earlier one, cancelled, had left.
+        while self._loads.size >= self._settings.flush_bytes and epoch == self._epoch:
             await self.flush()
 
     def _take_in(self, chunk: Chunk, parts: Sequence[Part], bad: Sequence[BadRecord]) -> None:
