@@ -106,6 +106,6 @@ def run() -> None:
     Exit status: 0, 1 for an error told in one sentence, 2 for wrong usage, 130 for Ctrl-C.
     """
     try:
-        app()
+        app(prog_name="inferwatch")  # also where it runs as python -m inferwatch
     except ERRORS as error:
         sys.exit(f"inferwatch: {error}")
