@@ -35,6 +35,8 @@ SOURCE: Final = "inferwatch/aggregation"
 ADMIN_TIMEOUT_SECONDS: Final = 10.0
 # Closed blocks of one partition that may wait for the broker before no more is read.
 MAX_WAITING: Final = 4
+# Keys of rows: made once, because json.dumps would make it anew for each.
+AS_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 DRAIN_SECONDS: Final = 10.0
 FIRST_BACKOFF_SECONDS: Final = 0.2
 MAX_BACKOFF_SECONDS: Final = 10.0
@@ -146,7 +148,7 @@ class Aggregation:
         )
         self._emitter.send(
             AGGREGATES.name,
-            json.dumps(row.key, ensure_ascii=False, separators=(",", ":")).encode(),
+            AS_JSON.encode(row.key).encode(),
             self._encoders[row.schema].encode(fields),
             cloudevents_headers(row.schema, identity, SOURCE),
         )

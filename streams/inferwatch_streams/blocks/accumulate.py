@@ -132,6 +132,11 @@ def add_squares(
             limbs[2, slot] += np.int64(crossed >> _SHIFT) + np.int64(high * high)
 
 
-def from_limbs(limbs: NDArray[np.int64], slot: int) -> int:
-    """The whole number that limbs of one slot stand for."""
-    return sum(int(limb) << (LIMB_BITS * place) for place, limb in enumerate(limbs[:, slot]))
+def from_limbs(limbs: NDArray[np.int64]) -> list[int]:
+    """The whole numbers that limbs stand for, one a slot."""
+    totals = [0] * limbs.shape[1]
+    for place, row in enumerate(limbs.tolist()):
+        totals = [
+            total + (limb << (LIMB_BITS * place)) for total, limb in zip(totals, row, strict=True)
+        ]
+    return totals

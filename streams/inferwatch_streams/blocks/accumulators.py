@@ -52,8 +52,8 @@ class Accumulator(Protocol):
         """Take rows in."""
         ...
 
-    def show(self, wanted: NDArray[np.bool_]) -> Callable[[int], dict[str, Any]]:
-        """A function from a wanted slot to its fields of the aggregate row."""
+    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
+        """Fields of the aggregate rows of these slots, which ascend: one element a slot."""
         ...
 
 
@@ -98,11 +98,9 @@ class Totals:
         values = micros(column) if kind is Kind.SUM_MICROS else column.values.astype(np.int64)
         accumulate.add_sums(rows.slots, values, column.valid, self._totals)
 
-    def show(self, wanted: NDArray[np.bool_]) -> Callable[[int], dict[str, Any]]:
+    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
         """See ``Accumulator``."""
-        del wanted
-        name, totals = self._measure.name, self._totals.tolist()
-        return lambda slot: {name: totals[slot]}
+        return {self._measure.name: self._totals[slots].tolist()}
 
 
 class ExactSums:
@@ -130,16 +128,11 @@ class ExactSums:
         factor = MICROS if whole else 1
         accumulate.add_limbs(rows.slots, values, column.valid, factor, self._limbs)
 
-    def show(self, wanted: NDArray[np.bool_]) -> Callable[[int], dict[str, Any]]:
+    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
         """See ``Accumulator``."""
-        del wanted
-        name, limbs = self._name, self._limbs
         digits = 2 * MICRO_DIGITS if self._squares else MICRO_DIGITS
-
-        def fields(slot: int) -> dict[str, Any]:
-            return {name: Decimal(accumulate.from_limbs(limbs, slot)).scaleb(-digits, EXACT)}
-
-        return fields
+        totals = accumulate.from_limbs(self._limbs[:, slots])
+        return {self._name: [Decimal(total).scaleb(-digits, EXACT) for total in totals]}
 
 
 class Extremes:
@@ -165,11 +158,9 @@ class Extremes:
         # Adding zero makes -0.0 zero: the two are equal, and which one came first must not show.
         take(rows.slots, column.values.astype(np.float64) + 0.0, column.valid, self._found)
 
-    def show(self, wanted: NDArray[np.bool_]) -> Callable[[int], dict[str, Any]]:
+    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
         """See ``Accumulator``."""
-        del wanted
-        name, found = self._name, self._found
-        return lambda slot: {name: float(found[slot])}
+        return {self._name: self._found[slots].tolist()}
 
 
 class Histogram:
@@ -187,16 +178,10 @@ class Histogram:
         column = _numbers(rows.column)
         self._bins.add(rows.slots, column.values.astype(np.float64), column.valid)
 
-    def show(self, wanted: NDArray[np.bool_]) -> Callable[[int], dict[str, Any]]:
+    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
         """See ``Accumulator``."""
-        found = self._bins.collect(wanted)
-        indexes, counts = self._measure.name, self._measure.counts
-
-        def fields(slot: int) -> dict[str, Any]:
-            bins, numbers = found.get(slot, ([], []))
-            return {indexes: bins, counts: numbers}
-
-        return fields
+        bins, counts = self._bins.collect(slots)
+        return {self._measure.name: bins, self._measure.counts: counts}
 
 
 class Tally:
@@ -228,21 +213,17 @@ class Tally:
             self._counts = grown(self._counts, 2 * len(self._groups), 0)
         accumulate.add_counts(places, np.ones(len(places), np.bool_), self._counts)
 
-    def show(self, wanted: NDArray[np.bool_]) -> Callable[[int], dict[str, Any]]:
+    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
         """See ``Accumulator``."""
-        found: dict[int, list[tuple[str, int]]] = {}
-        for place in range(len(self._groups)):
-            slot = self._groups.tag(place)
-            if wanted[slot]:
-                (text,) = self._groups.key(place)
-                found.setdefault(slot, []).append((text, int(self._counts[place])))
-        texts, counts = self._measure.name, self._measure.counts
-
-        def fields(slot: int) -> dict[str, Any]:
-            pairs = sorted(found.get(slot, ()))
-            return {texts: [text for text, _ in pairs], counts: [count for _, count in pairs]}
-
-        return fields
+        found: dict[int, list[tuple[str, int]]] = {slot: [] for slot in slots.tolist()}
+        for place in np.flatnonzero(np.isin(self._groups.tags, slots)).tolist():
+            (text,) = self._groups.key(place)
+            found[self._groups.tag(place)].append((text, int(self._counts[place])))
+        pairs = [sorted(each) for each in found.values()]
+        return {
+            self._measure.name: [[text for text, _ in each] for each in pairs],
+            self._measure.counts: [[count for _, count in each] for each in pairs],
+        }
 
 
 CONSTRUCTORS: Final[dict[Kind, Callable[[Measure], Accumulator]]] = {

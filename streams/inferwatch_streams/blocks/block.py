@@ -109,28 +109,35 @@ class SignalBlock:
 
     def take_changed(self) -> Iterator[Row]:
         """The rows that changed since the last call, whole."""
-        wanted, self._changed = self._changed, np.zeros(self._capacity, np.bool_)
-        slots = np.flatnonzero(wanted[: len(self._groups)]).tolist()
-        if not slots:
+        slots = np.flatnonzero(self._changed[: len(self._groups)])
+        self._changed[:] = False
+        if not len(slots):
             return
-        shows = [accumulator.show(wanted) for accumulator in self._measures]
-        names = [dimension.name for dimension in self._signal.dimensions]
+        measures: dict[str, list[Any]] = {}
+        for accumulator in self._measures:
+            measures |= accumulator.show(slots)
+        names = (*(dimension.name for dimension in self._signal.dimensions), "metric")
         metrics = self._signal.unpivot
-        for slot in slots:
+        shown = zip(
+            slots.tolist(),
+            self._versions[slots].tolist(),
+            zip(*measures.values(), strict=True),
+            strict=True,
+        )
+        for slot, version, values in shown:
             window, key = self._groups.tag(slot), self._groups.key(slot)
-            fields: dict[str, Any] = dict(zip(names, key, strict=True))
             if metrics:
                 window, index = divmod(window, len(metrics))
-                fields["metric"] = metrics[index]
                 key = (*key, metrics[index])
-            fields |= {
+            fields: dict[str, Any] = {
                 "signal": self._signal.name,
                 "window_start": window * WINDOW_SECONDS * 1000,
                 "window_seconds": WINDOW_SECONDS,
-                "version": int(self._versions[slot]),
+                "version": version,
             }
-            for show in shows:
-                fields |= show(slot)
+            # Only an unpivoted signal's key reaches to the last name.
+            fields.update(zip(names, key, strict=False))
+            fields.update(zip(measures, values, strict=True))
             yield Row(self._signal.row, (self._signal.name, *key), fields)
 
 

@@ -48,6 +48,22 @@ def _hash_text(data: NDArray[np.uint8], start: int, length: int, state: np.uint6
     return _mixed(state ^ rest)
 
 
+@inlined
+def _same_text(
+    one: NDArray[np.uint8], at: int, other: NDArray[np.uint8], start: int, length: int
+) -> bool:
+    k = 0
+    while k + 8 <= length:
+        if load_u64(one, at + k) != load_u64(other, start + k):
+            return False
+        k += 8
+    while k < length:
+        if one[at + k] != other[start + k]:
+            return False
+        k += 1
+    return True
+
+
 @compiled
 def assign_slots(
     data: NDArray[np.uint8],
@@ -110,10 +126,7 @@ def assign_slots(
                     if stored != length:
                         same = False
                         break
-                    for k in range(length):
-                        if arena[at + k] != data[starts[d, row] + k]:
-                            same = False
-                            break
+                    same = _same_text(arena, at, data, starts[d, row], length)
                     if not same:
                         break
                     at += length
@@ -202,6 +215,11 @@ class Groups:
             larger = np.empty(2 * (len(self._arena) + needed), np.uint8)
             larger[: len(self._arena)] = self._arena
             self._arena = larger
+
+    @property
+    def tags(self) -> NDArray[np.int64]:
+        """Tag of every slot."""
+        return self._tags[: len(self)]
 
     def tag(self, slot: int) -> int:
         """Tag of a slot."""

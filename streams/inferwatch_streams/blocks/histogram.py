@@ -12,7 +12,6 @@ compared exactly, instead of a logarithm, whose last digit differs between libra
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -35,38 +34,68 @@ _REPRESENTATIVE: Final = 2 * _BASE / (1 + _BASE)
 _BIN_BITS: Final = 16
 
 
-def _octave() -> NDArray[np.float64]:
-    """Upper bounds of the bins between 1/2 and 1: the largest doubles not above 2^((k-31)/32).
+# How a double is laid out (IEEE 754): 52 bits of mantissa, above them the exponent.
+_MANTISSA_BITS: Final = 52
+_MANTISSA: Final = (1 << _MANTISSA_BITS) - 1
+_EXPONENT_OF_ONE: Final = 1023
+# A bin is at least 2.2 % wide and a cell, a 64th of an octave, at most 1.6 %: it lies in two bins.
+_CELL_BITS: Final = 6
+_CELL_SHIFT: Final = _MANTISSA_BITS - _CELL_BITS
 
-    Found with whole numbers: a double x is not above 2^(-m/32) exactly when x^32 <= 2^-m.
+
+def _limits() -> NDArray[np.int64]:
+    """Mantissas of the largest doubles not above 2^(k/32), for k from 0 to 32.
+
+    Found with whole numbers: five square roots make the 32nd root, rounded down.
     """
-    bounds = []
+    limits = []
     for k in range(BINS_AN_OCTAVE):
-        exponent = k + 1 - BINS_AN_OCTAVE
-        bound = 2.0 ** (exponent / BINS_AN_OCTAVE)
-        limit = Fraction(2) ** exponent
-        while Fraction(bound) ** BINS_AN_OCTAVE > limit:
-            bound = math.nextafter(bound, 0.0)
-        while Fraction(math.nextafter(bound, 2.0)) ** BINS_AN_OCTAVE <= limit:
-            bound = math.nextafter(bound, 2.0)
-        bounds.append(bound)
-    return np.array(bounds, np.float64)
+        root = 1 << (k + _MANTISSA_BITS * BINS_AN_OCTAVE)
+        for _ in range(SCALE):
+            root = math.isqrt(root)
+        limits.append(root & _MANTISSA)
+    return np.array([*limits, _MANTISSA], np.int64)
 
 
-OCTAVE: Final = _octave()
+LIMITS: Final = _limits()
+#: The least k whose limit is not below the start of each cell.
+CELLS: Final = np.searchsorted(LIMITS, np.arange(1 << _CELL_BITS) << _CELL_SHIFT)
 
 
 def bin_indexes(values: NDArray[np.float64]) -> NDArray[np.int64]:
     """Bin of each value; values are finite and not negative."""
-    mantissas, exponents = np.frexp(values)
-    # frexp gives [1/2, 1): exactly 1/2 is the last value of the octave below, which searching
-    # among that octave's upper bounds puts at index -1, as it should.
-    within = np.searchsorted(OCTAVE, mantissas, side="left")
-    within = np.where(mantissas == 0.5, -1, within)  # noqa: PLR2004  # frexp's least mantissa
-    bins = (exponents.astype(np.int64) - 1) * BINS_AN_OCTAVE + within
-    # Below 2^-1023, doubles are subnormal and their bins would leave 16 bits.
-    bins = np.clip(bins, ZERO_BIN + 1, -ZERO_BIN - 1)
-    return np.where(values > 0, bins, ZERO_BIN)
+    bins = np.empty(len(values), np.int64)
+    find_bins(np.ascontiguousarray(values).view(np.int64), LIMITS, CELLS, bins)
+    return bins
+
+
+@compiled
+def find_bins(
+    bits: NDArray[np.int64],
+    limits: NDArray[np.int64],
+    cells: NDArray[np.int64],
+    bins: NDArray[np.int64],
+) -> None:
+    """Bin of each double, given by its bits."""
+    for row in range(len(bits)):
+        if bits[row] <= 0:
+            # Zero, or the bits of minus zero.
+            bins[row] = ZERO_BIN
+            continue
+        exponent = bits[row] >> _MANTISSA_BITS
+        mantissa = bits[row] & _MANTISSA
+        if exponent == 0:
+            # A subnormal double has no leading one: it is moved to where that stands.
+            exponent = 1
+            while mantissa <= _MANTISSA:
+                mantissa <<= 1
+                exponent -= 1
+            mantissa &= _MANTISSA
+        k = cells[mantissa >> _CELL_SHIFT]
+        if mantissa > limits[k]:
+            k += 1
+        # Bins of the least subnormals would leave 16 bits.
+        bins[row] = max((exponent - _EXPONENT_OF_ONE) * BINS_AN_OCTAVE + k - 1, ZERO_BIN + 1)
 
 
 def bin_value(index: int) -> float:
@@ -154,23 +183,20 @@ class SparseBins:
         ).astype(np.int64) & mask
         _place_again(keys[taken], counts[taken], hashed, self._keys, self._counts)
 
-    def collect(self, wanted: NDArray[np.bool_]) -> dict[int, tuple[list[int], list[int]]]:
-        """Bins and counts of each wanted slot that has any, bins ascending."""
-        keys = self._keys[self._keys != _EMPTY]
-        counts = self._counts[self._keys != _EMPTY]
-        keep = wanted[keys >> _BIN_BITS]
-        keys, counts = keys[keep], counts[keep]
-        if not len(keys):
-            return {}
-        order = np.argsort(keys)
-        keys, counts = keys[order], counts[order]
-        slots, begins = np.unique(keys >> _BIN_BITS, return_index=True)
-        ends = np.append(begins[1:], len(keys))
-        bins = (keys & ((1 << _BIN_BITS) - 1)) - 32768
-        return {
-            int(slot): (bins[b:e].tolist(), counts[b:e].tolist())
-            for slot, b, e in zip(slots, begins, ends, strict=True)
-        }
+    def collect(self, slots: NDArray[np.int64]) -> tuple[list[list[int]], list[list[int]]]:
+        """For each of the slots, which ascend: its bins, ascending, and how many each counts."""
+        places = np.flatnonzero(self._keys != _EMPTY)
+        places = places[np.isin(self._keys[places] >> _BIN_BITS, slots)]
+        places = places[np.argsort(self._keys[places])]
+        keys = self._keys[places]
+        begins = np.searchsorted(keys, slots << _BIN_BITS).tolist()
+        ends = [*begins[1:], len(keys)]
+        bins = ((keys & ((1 << _BIN_BITS) - 1)) - 32768).tolist()
+        counts = self._counts[places].tolist()
+        return (
+            [bins[b:e] for b, e in zip(begins, ends, strict=True)],
+            [counts[b:e] for b, e in zip(begins, ends, strict=True)],
+        )
 
 
 @compiled
