@@ -31,8 +31,8 @@ demo: $(INSTALLED) ## Run the whole pipeline on this machine: make demo ARGS="--
 	$(BIN)/inferwatch demo $(ARGS)
 
 .PHONY: test
-test: $(INSTALLED) ## Run the tests that need nothing but .venv
-	$(BIN)/python -m pytest -m "not kafka" $(ARGS)
+test: $(INSTALLED) ## Run the tests that need nothing but .venv, on two processes
+	$(BIN)/python -m pytest -m "not kafka" -n 2 --dist loadfile $(ARGS)
 
 .PHONY: test-kafka
 test-kafka: $(INSTALLED) ## Run the tests on Apache Kafka and a registry (needs Java 21 and Maven)
