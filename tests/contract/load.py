@@ -16,6 +16,7 @@ from typing import Any
 import fastavro
 from confluent_kafka import Producer
 
+from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.topics import TOPICS, topic_of
 
@@ -74,7 +75,8 @@ class Log:
         self._random = random.Random(7)  # noqa: S311 -- a load, no secret
         self._partitions = {topic.name: topic.partitions for topic in TOPICS}
         self._producer = Producer(
-            {**kafka.confluent(), "compression.type": "zstd", "linger.ms": linger_ms}
+            {**kafka.confluent(), "compression.type": "zstd", "linger.ms": linger_ms},
+            logger=SILENT,
         )
 
     def publish(self, events: Iterable[Event]) -> None:

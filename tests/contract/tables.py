@@ -66,6 +66,7 @@ def assert_same(found: Iterable[Sequence[Any]], expected: Iterable[Sequence[Any]
 def assert_raw_rows(stack: Stack, log: Log) -> None:
     """Every event is in its raw table once, with every field and its place."""
     ids = stack.topic_ids()
+    assert log.records
     for schema, view in VIEWS.items():
         fields = [field["name"] for field in SCHEMAS[schema]["fields"]]
         selected = {
@@ -83,7 +84,6 @@ def assert_raw_rows(stack: Stack, log: Log) -> None:
             ]
             for record in log.of(schema)
         ]  # fmt: skip
-        assert len(expected) > 100
         # Offsets are unique in a partition, so no row is compared by what may be null.
         assert sorted(map(list, found), key=lambda row: row[:3]) == sorted(
             expected, key=lambda row: row[:3]
@@ -106,6 +106,9 @@ def assert_aggregates(stack: Stack, log: Log, block_length: int) -> None:
         (oracle.CONVERSIONS, log.of("conversion")),
     ):
         expected = oracle.block_rows(signal, records, stack.topic_ids(), block_length)
+        if not expected:
+            assert stack.one(f"SELECT count() FROM {signal.table}") == 0  # noqa: S608 -- as above
+            continue
         columns = list(expected[0])
         selected = ", ".join(columns).replace(
             "window_start", "toUnixTimestamp64Milli(window_start)"
