@@ -191,6 +191,19 @@ def test_schemas_that_do_not_resolve(writer: Any, as_read: Any, why: str) -> Non
     assert why in bad.detail
 
 
+@pytest.mark.parametrize("wanted", [["f"], []])
+@pytest.mark.parametrize("nullable", [True, False])
+def test_bytes_read_as_text(wanted: list[str], nullable: bool) -> None:  # noqa: FBT001  # pytest's
+    """Bytes that are text to the reader must be UTF-8, whether or not anybody wants them."""
+    writer = event({"name": "f", "type": ["bytes", "null"] if nullable else "bytes"})
+    as_read = event({"name": "f", "type": ["null", "string"] if nullable else "string"})
+    branch = b"\0" if nullable else b""
+    chunk = chunks.chunk([chunks.framed(branch + text) for text in (b"\4\xc3\xa9", b"\2\xe9")])
+    (part,), (bad,) = chunks.reader(as_read, {chunks.SCHEMA_ID: writer}, wanted).read(chunk)
+    assert part.rows.tolist() == [0]
+    assert (bad.reason, bad.detail) == ("malformed", "event.f: text that is not UTF-8.")
+
+
 def test_a_field_that_the_writer_lacks() -> None:
     """Without a default the schema is refused, also where nobody wants the field."""
     as_read = event({"name": "a", "type": "long"}, {"name": "b", "type": "long"})

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.memory_records import MemoryRecords
 
 from inferwatch_streams.errors import UnsupportedVersionError
@@ -33,6 +32,9 @@ if TYPE_CHECKING:
 
 AIOKAFKA: Final = "0.14.0"
 FAUST: Final = "0.15.3"
+# Version and type with which the key of an abort marker begins.
+ABORT: Final = b"\0\0\0\0"
+STOCK: Final = fetcher.PartitionRecords
 # Bytes, compressed and not, at which a chunk is full: a response of the usual megabyte is one
 # chunk, and one of a hundred megabytes, or that inflates to so many, is not.
 CHUNK_BYTES: Final = 16 * 1024 * 1024
@@ -142,41 +144,38 @@ class PartitionChunks:
 
 def _is_abort(batch: Batch) -> bool:
     read = MemoryRecords(bytes(batch.raw)).next_batch()
-    record = next(iter(read)) if read else None
-    return record is not None and ControlRecord.parse(record.key) == ABORT_MARKER
+    record = next(iter(read), None)
+    return record is not None and (record.key or b"").startswith(ABORT)
+
+
+def partition_records(  # noqa: PLR0913, PLR0917  # aiokafka's signature
+    tp: Any,
+    records: Response,
+    aborted_transactions: Any,
+    fetch_offset: int,
+    key_deserializer: Any,
+    value_deserializer: Any,
+    check_crcs: bool,  # noqa: FBT001  # as above
+    isolation_level: int,
+) -> Any:
+    """In place of the class ``PartitionRecords``: chunks for who asks for them, else the class."""
+    if value_deserializer is CHUNKS:
+        return PartitionChunks(
+            tp, records, aborted_transactions, fetch_offset,
+            check_crcs=check_crcs, isolation_level=isolation_level,
+        )  # fmt: skip
+    return STOCK(
+        tp, MemoryRecords(records.data), aborted_transactions, fetch_offset,
+        key_deserializer, value_deserializer, check_crcs, isolation_level,
+    )  # fmt: skip
 
 
 def install() -> None:
-    """Put the two classes in place, once a process.
+    """Put the two in place; a second time changes nothing.
 
     Raises:
         UnsupportedVersionError: aiokafka or Faust is of another version.
     """
     check_versions()
-    stock = fetcher.PartitionRecords
-    if getattr(stock, "delivers_chunks", False):
-        return
-
-    def partition_records(  # noqa: PLR0913, PLR0917  # aiokafka's signature
-        tp: Any,
-        records: Response,
-        aborted_transactions: Any,
-        fetch_offset: int,
-        key_deserializer: Any,
-        value_deserializer: Any,
-        check_crcs: bool,  # noqa: FBT001  # as above
-        isolation_level: int,
-    ) -> Any:
-        if value_deserializer is CHUNKS:
-            return PartitionChunks(
-                tp, records, aborted_transactions, fetch_offset,
-                check_crcs=check_crcs, isolation_level=isolation_level,
-            )  # fmt: skip
-        return stock(
-            tp, MemoryRecords(records.data), aborted_transactions, fetch_offset,
-            key_deserializer, value_deserializer, check_crcs, isolation_level,
-        )  # fmt: skip
-
-    partition_records.delivers_chunks = True  # type: ignore[attr-defined]  # read above
     fetcher.MemoryRecords = Response
     fetcher.PartitionRecords = partition_records
