@@ -71,6 +71,7 @@ class Aggregation:
         self._burial = Burial(emitter, registry, settings.group, clock)
         self._partitions: dict[TopicPartition, PartitionBlocks] = {}
         self._floors: dict[TopicPartition, int] = {}
+        self._durable: dict[TopicPartition, int] = {}
         # Whether dead letters were sent that the broker may not have.
         self._buried = False
         self._flushing = asyncio.Lock()
@@ -100,6 +101,7 @@ class Aggregation:
             for (topic, partition), start in assignments.items()
         }
         self._floors = {at: start.start for at, start in assignments.items()}
+        self._durable = {at: max(start.start, start.lost_from) for at, start in assignments.items()}
         for (topic, _), start in assignments.items():
             metrics.LOST_OFFSETS.labels(topic).inc(max(0, start.start - start.lost_from))
 
@@ -163,6 +165,7 @@ class Aggregation:
             started = time.monotonic()
             taken = dict(self._partitions)
             closed = {at: blocks.waiting for at, blocks in taken.items()}
+            positions = {at: blocks.position for at, blocks in taken.items()}
             try:
                 await self._deliver(taken.values())
             except EmitError as error:
@@ -178,6 +181,7 @@ class Aggregation:
                 # Until what must be read again is begun anew, nothing after it may be committed.
                 if self._partitions.get(at) is blocks and not self.cursors.read_again:
                     self._floors[at] = blocks.floor
+                    self._durable[at] = max(self._durable[at], positions[at])
                     topic, partition = at
                     metrics.FLOOR.labels(topic, str(partition)).set(blocks.floor)
             metrics.FLUSH_SECONDS.observe(time.monotonic() - started)
@@ -211,3 +215,7 @@ class Aggregation:
     def floors(self) -> Mapping[TopicPartition, int]:
         """See ``ChunkProcessor``."""
         return self._floors
+
+    def durable(self) -> Mapping[TopicPartition, int]:
+        """See ``ChunkProcessor``."""
+        return self._durable

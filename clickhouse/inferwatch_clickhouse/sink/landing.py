@@ -197,3 +197,7 @@ class Landing:
     def floors(self) -> Mapping[TopicPartition, int]:
         """See ``ChunkProcessor``."""
         return self._floors
+
+    def durable(self) -> Mapping[TopicPartition, int]:
+        """See ``ChunkProcessor``."""
+        return self._floors

@@ -66,8 +66,8 @@ class Assignment:
     Attributes:
         topic_id: Kafka's id of the topic.
         start: First offset that will be read.
-        lost_from: Offset at which reading should have begun; below start when retention, or the
-            topic's deletion, removed records that were never counted.
+        lost_from: First offset whose results are not known to be durable. Where it is below start,
+            retention has removed the records between before they were processed.
     """
 
     topic_id: str
@@ -96,5 +96,9 @@ class ChunkProcessor(Protocol):
         ...
 
     def floors(self) -> Mapping[TopicPartition, int]:
-        """Offset up to which each partition's results are durable: what may be committed."""
+        """Offset from which each partition would have to be read again: what may be committed."""
+        ...
+
+    def durable(self) -> Mapping[TopicPartition, int]:
+        """Offset up to which each partition's results are durable, its floor or above it."""
         ...

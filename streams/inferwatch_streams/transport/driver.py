@@ -38,7 +38,11 @@ from mode import Service
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_streams.transport import fetch
 from inferwatch_streams.transport.record_batch import check_codecs
-from inferwatch_streams.transport.starting_points import StartingPoint, choose_start
+from inferwatch_streams.transport.starting_points import (
+    StartingPoint,
+    choose_start,
+    commit_metadata,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,7 +145,7 @@ class Consumer(stock.Consumer):
         super().__init__(*args, **kwargs)
         #: The app declares it; Faust's own App has no place for it.
         self._processor: ChunkProcessor = self.app.processor  # type: ignore[attr-defined]  # as said
-        self._committed: dict[TP, int] = {}
+        self._committed: dict[TP, OffsetAndMetadata] = {}
         self._assigned: dict[TP, Assignment] = {}
         # Kept over assignments, unlike what is assigned.
         self._topic_ids: dict[str, str] = {}
@@ -175,7 +179,10 @@ class Consumer(stock.Consumer):
             found = {tp: point for tp, point in found.items() if tp.topic in ids}
             self._assigned = {tp: choose_start(point, ids[tp.topic]) for tp, point in found.items()}
             self._tell_of_other_topics(ids)
-            self._committed = {tp: point.committed for tp, point in found.items()}
+            self._committed = {
+                tp: OffsetAndMetadata(point.committed, point.metadata)
+                for tp, point in found.items()
+            }
             self._processor.assign(
                 {(tp.topic, tp.partition): start for tp, start in self._assigned.items()}
             )
@@ -250,17 +257,21 @@ class Consumer(stock.Consumer):
             await self.commit()
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002  # Faust's signature
-        """Commit the floors that moved."""
+        """Commit the floors, where they or what is durable above them have moved."""
         async with self._committing:
-            floors = self._processor.floors()
-            moved = {
-                tp: OffsetAndMetadata(floors[tp.topic, tp.partition], assignment.topic_id)
-                for tp, assignment in self._assigned.items()
-                if floors.get((tp.topic, tp.partition), -1) > self._committed.get(tp, -1)
-            }
+            floors, durable = self._processor.floors(), self._processor.durable()
+            moved: dict[TP, OffsetAndMetadata] = {}
+            for tp, assignment in self._assigned.items():
+                at = (tp.topic, tp.partition)
+                if at not in floors:
+                    continue
+                metadata = commit_metadata(assignment.topic_id, durable[at])
+                offset = OffsetAndMetadata(floors[at], metadata)
+                if offset != self._committed.get(tp) and durable[at] > 0:
+                    moved[tp] = offset
             if not moved or not await self._chunk_thread.commit_floors(moved):
                 return False
-            self._committed |= {tp: offset.offset for tp, offset in moved.items()}
+            self._committed |= moved
             return True
 
 

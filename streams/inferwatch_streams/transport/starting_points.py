@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from inferwatch_schemas.columnar.chunk import Assignment
+
+SEPARATOR: Final = "@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +16,8 @@ class StartingPoint:
 
     Attributes:
         committed: The group's committed offset; negative when it has none.
-        metadata: What was committed with it: the topic's id, where the broker keeps metadata.
+        metadata: What was committed with it, of ``commit_metadata``; empty where the broker keeps
+            no metadata.
         log_start: First offset that the log still holds.
         log_end: Offset after the last record.
     """
@@ -24,6 +28,15 @@ class StartingPoint:
     log_end: int
 
 
+def commit_metadata(topic_id: str, durable: int) -> str:
+    """What is committed beside a floor: whose offset it is, and how far results are durable.
+
+    A block that grows slowly outlives its first records. Its floor then lies before the log's
+    start, and only this tells that nothing was lost.
+    """
+    return f"{topic_id}{SEPARATOR}{durable}"
+
+
 def choose_start(point: StartingPoint, topic_id: str) -> Assignment:
     """Begin at the committed offset, unless the log does not hold it.
 
@@ -32,10 +45,14 @@ def choose_start(point: StartingPoint, topic_id: str) -> Assignment:
     cut. The embedded broker keeps no metadata, and lists ends that lie before the true one; a
     commit without metadata is therefore believed (Kafka and it forget commits with their topic).
     """
-    known = point.metadata == topic_id
-    of_another_log = point.metadata not in ("", topic_id)
-    if point.committed < 0 or of_another_log or (known and point.committed > point.log_end):
+    known, _, durable = point.metadata.partition(SEPARATOR)
+    if point.committed < 0 or known not in ("", topic_id):
         return Assignment(topic_id, start=point.log_start, lost_from=0)
+    if known and point.committed > point.log_end:
+        return Assignment(topic_id, start=point.log_start, lost_from=0)
+    processed = int(durable) if durable.isdecimal() else point.committed
     return Assignment(
-        topic_id, start=max(point.committed, point.log_start), lost_from=point.committed
+        topic_id,
+        start=max(point.committed, point.log_start),
+        lost_from=max(point.committed, processed),
     )
