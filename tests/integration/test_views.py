@@ -67,7 +67,7 @@ def _nearest_rank(values: Sequence[float], q: float) -> float:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_lowest_first_offset_wins_and_then_the_highest_version(
+def test_the_highest_version_wins_and_then_the_lowest_first_offset(
     clickhouse: ClickHouse, seed: int
 ) -> None:
     """Whatever the order of arrival and of merges, each block's row is the one that must win."""
@@ -100,10 +100,10 @@ def test_the_lowest_first_offset_wins_and_then_the_highest_version(
         del loaded[:size]
     winners: dict[tuple[int, int], tuple[int, int]] = {}
     for block, window, first, version in rows:
-        mine = (-first, version)
+        mine = (version, -first)
         winners[block, window] = max(winners.get((block, window), mine), mine)
     counted: dict[int, int] = {}
-    for (_, window), (first, version) in winners.items():
+    for (_, window), (version, first) in winners.items():
         counted[window] = counted.get(window, 0) + 1 + (-first * 31 + version) % 1009
     ask = "SELECT toUnixTimestamp(window_start) * 1000, requests FROM requests_10s"
     assert dict(clickhouse.query(ask)) == counted

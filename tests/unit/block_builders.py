@@ -132,7 +132,7 @@ def identity(fields: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def merged(one: Table, other: Table) -> Table:
-    """Of each row the copy that was read from the lowest offset, and of those the latest."""
+    """Of each row the latest copy, and of those the one that was read from the lowest offset."""
     result = dict(one)
     for key, fields in other.items():
         kept = result.get(key)
@@ -142,7 +142,7 @@ def merged(one: Table, other: Table) -> Table:
 
 
 def _rank(fields: Mapping[str, Any]) -> tuple[int, int]:
-    return -fields["first_offset"], fields["version"]
+    return fields["version"], -fields["first_offset"]
 
 
 def resolved(rows: Iterable[Row]) -> Table:

@@ -2,10 +2,11 @@
 -- next migrations sum them over blocks; nothing else should read these tables.
 --
 -- A row is emitted again, whole, each time its block grows, and again when a block is read again.
--- Of all rows of one identity (signal, dimensions, window, topic, partition, block) the one that
--- read from the lowest first_offset wins, and among those the one with the highest version.
+-- Of all rows of one identity (signal, dimensions, window, topic, partition, block) the one with
+-- the highest version wins, and among those the one that read from the lowest first_offset: rows
+-- of one version saw the same end of the block, so the one that began earlier saw more of it.
 -- ReplacingMergeTree keeps the row of the highest `rank`, and `rank` says just that: the upper 64
--- bits fall as first_offset rises, the lower 64 are the version. 128 bits hold every pair of
+-- bits are the version, the lower 64 fall as first_offset rises. 128 bits hold every pair of
 -- offsets, so the length of a block does not matter. Rows of equal rank are equal (a row depends
 -- only on the log), so it does not matter which of them stays.
 --
@@ -53,7 +54,7 @@ CREATE TABLE IF NOT EXISTS request_aggregates_stored
     kafka_offset Int64 CODEC(Delta, ZSTD(1)),
     inserted_at DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1)),
     rank UInt128 MATERIALIZED
-        bitShiftLeft(toUInt128(9223372036854775807 - first_offset), 64) + toUInt128(version),
+        bitShiftLeft(toUInt128(version), 64) + toUInt128(9223372036854775807 - first_offset),
     INDEX by_window_start window_start TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(rank)
@@ -88,7 +89,7 @@ CREATE TABLE IF NOT EXISTS resource_aggregates_stored
     kafka_offset Int64 CODEC(Delta, ZSTD(1)),
     inserted_at DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1)),
     rank UInt128 MATERIALIZED
-        bitShiftLeft(toUInt128(9223372036854775807 - first_offset), 64) + toUInt128(version),
+        bitShiftLeft(toUInt128(version), 64) + toUInt128(9223372036854775807 - first_offset),
     INDEX by_window_start window_start TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(rank)
@@ -119,7 +120,7 @@ CREATE TABLE IF NOT EXISTS exposure_aggregates_stored
     kafka_offset Int64 CODEC(Delta, ZSTD(1)),
     inserted_at DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1)),
     rank UInt128 MATERIALIZED
-        bitShiftLeft(toUInt128(9223372036854775807 - first_offset), 64) + toUInt128(version),
+        bitShiftLeft(toUInt128(version), 64) + toUInt128(9223372036854775807 - first_offset),
     INDEX by_window_start window_start TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(rank)
@@ -153,7 +154,7 @@ CREATE TABLE IF NOT EXISTS conversion_aggregates_stored
     kafka_offset Int64 CODEC(Delta, ZSTD(1)),
     inserted_at DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta, ZSTD(1)),
     rank UInt128 MATERIALIZED
-        bitShiftLeft(toUInt128(9223372036854775807 - first_offset), 64) + toUInt128(version),
+        bitShiftLeft(toUInt128(version), 64) + toUInt128(9223372036854775807 - first_offset),
     INDEX by_window_start window_start TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(rank)
