@@ -38,6 +38,10 @@ test: $(INSTALLED) ## Run the tests that need nothing but .venv, on two processe
 test-kafka: $(INSTALLED) ## Run the tests on Apache Kafka and a registry (needs Java 21 and Maven)
 	$(BIN)/python -m pytest -m kafka $(ARGS)
 
+.PHONY: bench
+bench: $(INSTALLED) ## Measure what an event costs, beside plain Faust (minutes): make bench ARGS="--runs 1"
+	$(BIN)/python -m tests.benchmarks.cost_per_event $(ARGS)
+
 .PHONY: check
 check: $(INSTALLED) ## Check style, types, layers, schemas and docker-compose.yml
 	$(BIN)/ruff check
