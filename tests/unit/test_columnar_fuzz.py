@@ -159,14 +159,14 @@ def test_every_end_of_a_chunk(body: bytes) -> None:
     assert part.rows.tolist() == ([0, 1] if record else [0])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=8))
 def test_random_bytes(bodies: list[bytes]) -> None:
     """Anything at all."""
     judge(bodies)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_spliced_records(data: st.DataObject) -> None:
     """Pieces of good records, put together anew."""

@@ -1,83 +1,228 @@
-"""Which chunk may be processed next, and when partitions must be read again."""
+"""Chunks are taken in order, once, whatever a rebalance drops, repeats or delivers late."""
 
-import numpy as np
-import pytest
+from __future__ import annotations
+
+from dataclasses import replace
+
+import chunks
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from structlog.testing import capture_logs
 
 from inferwatch_schemas.columnar.chunk import Assignment, Chunk
 from inferwatch_schemas.columnar.cursors import GRACE_SECONDS, Cursors
 
-AT = ("t", 0)
+TOPIC = "test.topic"
+
+
+EMPTY = chunks.chunk([])
+
+
+def chunk(start: int, end: int, partition: int = 0) -> Chunk:
+    """Return a chunk from start to end."""
+    return replace(EMPTY, start=start, end=end, partition=partition)
+
+
+def assignment(start: int, lost_from: int | None = None) -> Assignment:
+    """Return where a partition begins."""
+    return Assignment("id", start, start if lost_from is None else lost_from)
 
 
 class Clock:
-    """A clock that a test sets."""
+    """A clock that stands until it is moved."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now = 1000.0
 
     def __call__(self) -> float:
         """Return the time."""
         return self.now
 
 
-@pytest.fixture
-def clock() -> Clock:
-    """A clock at zero."""
-    return Clock()
+def settled(**starts: int) -> tuple[Cursors, Clock]:
+    """Return cursors of one partition, past the grace period."""
+    clock = Clock()
+    cursors = Cursors(clock)
+    cursors.assign({(TOPIC, 0): assignment(starts.get("start", 5))})
+    clock.now += GRACE_SECONDS + 0.1
+    return cursors, clock
 
 
-@pytest.fixture
-def cursors(clock: Clock) -> Cursors:
-    """Cursors of one partition at offset 100, just assigned."""
-    made = Cursors(clock)
-    made.assign({AT: Assignment("id", 100, 100)})
-    return made
+def test_in_order() -> None:
+    """A chunk is taken where the one before it ended, and only after that was processed."""
+    cursors, _ = settled()
+    first, second = chunk(5, 8), chunk(8, 9)
+    assert cursors.accepts(first)
+    assert cursors.accepts(first), "not processed yet, it may be offered again"
+    cursors.advance(first)
+    assert not cursors.accepts(first)
+    assert cursors.accepts(second)
+    assert (cursors.read_again, cursors.gaps) == (False, 0)
 
 
-def chunk(start: int, end: int) -> Chunk:
-    """A chunk without records."""
-    none = np.empty(0, np.int64)
-    return Chunk(*AT, start, end, np.empty(0, np.uint8), none, none, none, none, none)
+def test_chunks_of_before() -> None:
+    """What lies below the position is left out without a word, also where it reaches beyond."""
+    cursors, _ = settled()
+    for late in (chunk(0, 5), chunk(4, 5), chunk(3, 9)):
+        assert not cursors.accepts(late)
+    assert (cursors.read_again, cursors.gaps) == (False, 0)
 
 
-def test_chunks_follow_one_another(cursors: Cursors) -> None:
-    """Only the chunk at the position is taken; what was taken already is not taken twice."""
-    assert cursors.accepts(chunk(100, 110))
-    cursors.advance(chunk(100, 110))
-    assert not cursors.accepts(chunk(100, 110))
-    assert cursors.accepts(chunk(110, 120))
+def test_chunks_of_others() -> None:
+    """A partition that is not held gives nothing, and no reason to read anything again."""
+    cursors, _ = settled()
+    assert not cursors.accepts(chunk(5, 8, partition=1))
+    cursors.assign({(TOPIC, 1): assignment(0)})
+    assert not cursors.accepts(chunk(5, 8))
+    assert (cursors.read_again, cursors.gaps) == (False, 0)
+
+
+def test_a_hole() -> None:
+    """A hole is said once, and its partition not read on until it was begun anew."""
+    cursors, clock = settled()
+    with capture_logs() as logs:
+        assert not cursors.accepts(chunk(6, 8))
+        assert not cursors.accepts(chunk(8, 9))
+    assert (cursors.read_again, cursors.gaps) == (True, 1)
+    assert [(log["expected"], log["found"]) for log in logs] == [(5, 6)]
+    cursors.assign({(TOPIC, 0): assignment(5)})
     assert not cursors.read_again
+    clock.now += GRACE_SECONDS + 0.1
+    assert cursors.accepts(chunk(5, 8))
+    assert not cursors.accepts(chunk(6, 8))
+    assert cursors.gaps == 2
 
 
-def test_a_chunk_of_another_partition_is_not_taken(cursors: Cursors) -> None:
-    """What is not assigned is nobody's hole."""
-    other = Chunk("other", 0, *(getattr(chunk(0, 9), name) for name in Chunk.__slots__[2:]))
-    assert not cursors.accepts(other)
-    assert not cursors.read_again
+def test_grace() -> None:
+    """Right after an assignment, chunks of before are no holes; at its end they are."""
+    clock = Clock()
+    cursors = Cursors(clock)
+    cursors.assign({(TOPIC, 0): assignment(5)})
+    for waited, read_again in ((0.0, False), (GRACE_SECONDS, False), (GRACE_SECONDS + 0.1, True)):
+        clock.now = 1000.0 + waited
+        assert not cursors.accepts(chunk(9, 12))
+        assert cursors.read_again is read_again
+    assert cursors.gaps == 1
 
 
-def test_a_hole_is_read_again(cursors: Cursors, clock: Clock) -> None:
-    """A later chunk than the next one means that one was lost, once the assignment is old."""
-    clock.now = GRACE_SECONDS + 1
-    assert not cursors.accepts(chunk(110, 120))
+def test_a_hole_within_grace_without_another_chunk() -> None:
+    """The chunk behind a hole may be the log's last: the hole counts once nothing has filled it."""
+    clock = Clock()
+    cursors = Cursors(clock)
+    cursors.assign({(TOPIC, 0): assignment(5)})
+    clock.now += 1
+    assert not cursors.accepts(chunk(9, 12))
+    clock.now += GRACE_SECONDS
+    assert not cursors.read_again, "not so long since the hole was found"
+    clock.now += 0.1
+    assert cursors.read_again
     assert cursors.read_again
     assert cursors.gaps == 1
-    cursors.assign({AT: Assignment("id", 100, 100)})
-    assert not cursors.read_again
 
 
-def test_chunks_of_before_an_assignment_make_no_hole(cursors: Cursors, clock: Clock) -> None:
-    """A later chunk just after the assignment may be a stale one: the next in order proves it."""
-    assert not cursors.accepts(chunk(500, 510))
-    assert not cursors.read_again
-    cursors.advance(chunk(100, 110))
-    clock.now = GRACE_SECONDS + 1
-    assert not cursors.read_again
+def test_a_hole_that_is_filled() -> None:
+    """A chunk of before, ahead of the next one, is forgotten when that comes."""
+    clock = Clock()
+    cursors = Cursors(clock)
+    cursors.assign({(TOPIC, 0): assignment(5)})
+    assert not cursors.accepts(chunk(9, 12))
+    cursors.advance(chunk(5, 9))
+    clock.now += 3 * GRACE_SECONDS
+    assert (cursors.read_again, cursors.gaps) == (False, 0)
 
 
-def test_a_hole_just_after_an_assignment_is_read_again_too(cursors: Cursors, clock: Clock) -> None:
-    """Where nothing fills it, it need not wait for a chunk that may never come."""
-    assert not cursors.accepts(chunk(110, 120))
-    clock.now = GRACE_SECONDS + 1
+def test_asked_to_read_again() -> None:
+    """Whoever could not make its results durable asks; the next assignment has it done."""
+    cursors, _ = settled()
+    cursors.read_again = True
     assert cursors.read_again
-    assert cursors.gaps == 1
+    assert cursors.gaps == 0
+    cursors.assign({(TOPIC, 0): assignment(5)})
+    assert not cursors.read_again
+
+
+def test_lost_offsets() -> None:
+    """What retention removed before it was read is said, with its first and last offset."""
+    cursors = Cursors(Clock())
+    with capture_logs() as logs:
+        cursors.assign({(TOPIC, 0): assignment(5), (TOPIC, 1): assignment(9, lost_from=2)})
+    assert [(log["partition"], log["first"], log["last"]) for log in logs] == [(1, 2, 8)]
+    assert cursors.accepts(chunk(9, 10, partition=1))
+
+
+class Deliveries(RuleBasedStateMachine):
+    """Two partitions, whose chunks come late, twice or never, and are begun anew at times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.cursors = Cursors(self.clock)
+        self.counted: dict[int, list[int]] = {}
+        self.starts: dict[int, int] = {}
+        self.holes: dict[int, float] = {}
+        self.reported = False
+        self.quiet_until = 0.0
+
+    @rule(starts=st.dictionaries(st.integers(0, 1), st.integers(0, 20), min_size=1))
+    def assign(self, starts: dict[int, int]) -> None:
+        """Begin these partitions."""
+        self.cursors.assign({(TOPIC, p): assignment(start) for p, start in starts.items()})
+        self.starts = starts
+        self.counted = {partition: [] for partition in starts}
+        self.holes = {}
+        self.reported = False
+        self.quiet_until = self.clock.now + GRACE_SECONDS
+
+    @rule(seconds=st.floats(0, 2 * GRACE_SECONDS))
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.now += seconds
+
+    @rule(partition=st.integers(0, 1), start=st.integers(0, 30), length=st.integers(1, 9))
+    def deliver(self, partition: int, start: int, length: int) -> None:
+        """Deliver any chunk."""
+        self._deliver(chunk(start, start + length, partition))
+
+    @precondition(lambda self: self.starts)
+    @rule(data=st.data(), length=st.integers(1, 9))
+    def deliver_next(self, data: st.DataObject, length: int) -> None:
+        """Deliver the chunk that is next."""
+        partition = data.draw(st.sampled_from(sorted(self.starts)))
+        start = self._position(partition)
+        assert self._deliver(chunk(start, start + length, partition))
+
+    def _position(self, partition: int) -> int:
+        return self.starts[partition] + len(self.counted[partition])
+
+    def _deliver(self, delivered: Chunk) -> bool:
+        partition = delivered.partition
+        taken = self.cursors.accepts(delivered)
+        if taken:
+            self.cursors.advance(delivered)
+            self.counted[partition] += range(delivered.start, delivered.end)
+            self.holes.pop(partition, None)
+        elif partition in self.starts and delivered.start > self._position(partition):
+            self.holes.setdefault(partition, self.clock.now)
+            self.reported |= self.clock.now > self.quiet_until
+        return taken
+
+    @invariant()
+    def holes_are_reported_after_the_grace_period(self) -> None:
+        """Every hole that is old enough, and none before, asks for reading again."""
+        self.reported |= any(
+            self.clock.now > max(self.quiet_until, since + GRACE_SECONDS)
+            for since in self.holes.values()
+        )
+        assert self.cursors.read_again == self.reported
+
+    @invariant()
+    def everything_is_counted_once_in_order(self) -> None:
+        """What was counted of a partition is a run of offsets from its start."""
+        for partition, offsets in self.counted.items():
+            start = self.starts[partition]
+            assert offsets == list(range(start, start + len(offsets)))
+
+
+TestDeliveries = Deliveries.TestCase
+TestDeliveries.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)

@@ -125,6 +125,14 @@ def test_nothing_new() -> None:
     assert read.next_fetch_offset == 9
 
 
+def test_a_batch_out_of_place() -> None:
+    """A batch that lies below those before it neither moves the position back nor hides them."""
+    found, position = by_chunks(ONE + batch([Record(0)], base_offset=1) + TWO, 4)
+    assert [row[3] for row in found] == [b"one", b"two", b"three"]
+    assert position == 7
+    assert by_chunks(ONE + batch([Record(0)], base_offset=1), 4) == (found[:2], 6)
+
+
 def test_a_long_response(monkeypatch: pytest.MonkeyPatch) -> None:
     """A response is cut into chunks by bytes, those it inflates to included."""
     monkeypatch.setattr(fetch, "CHUNK_BYTES", 10_000)
@@ -162,7 +170,7 @@ def transactions(draw: st.DrawFn) -> tuple[bytes, list[tuple[int, int]]]:
     return log, draw(st.permutations(aborted))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(transactions(), st.integers(0, 1))
 def test_transactions(drawn: tuple[bytes, list[tuple[int, int]]], isolation_level: int) -> None:
     """Aborted records are left out under read_committed, as by aiokafka's own classes."""

@@ -6,7 +6,9 @@ import contextlib
 import struct
 from typing import Any
 
+import avro_strategies as avro
 import batches
+import chunks
 import cramjam
 import pytest
 import zstandard
@@ -18,6 +20,12 @@ from hypothesis import strategies as st
 
 from inferwatch_streams.transport import inflate
 from inferwatch_streams.transport.fetch import STOCK
+from inferwatch_streams.transport.record_batch import (
+    Section,
+    make_chunk,
+    open_batch,
+    split_batches,
+)
 
 CODECS = pytest.mark.parametrize("codec", [NONE, GZIP, SNAPPY, LZ4, ZSTD])
 RECORDS = [
@@ -149,7 +157,7 @@ def responses(draw: st.DrawFn) -> tuple[bytes, int]:
     return found, fetch_offset
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(responses())
 def test_any_response(drawn: tuple[bytes, int]) -> None:
     """Any batches from any offset on are what aiokafka's own classes read."""
@@ -212,10 +220,10 @@ LIES = {
 def test_a_batch_that_lies(lie: str) -> None:
     """It becomes one record with the whole batch; the batches beside it are read."""
     liar = LIES[lie]
-    chunks = list(fetched(GOOD + liar + AFTER, 10))
-    found = [row for chunk in chunks for row in rows(chunk)]
+    made = list(fetched(GOOD + liar + AFTER, 10))
+    found = [row for chunk in made for row in rows(chunk)]
     assert [(row[0], row[3]) for row in found] == [(10, b"before"), (11, liar), (13, b"after")]
-    assert [chunk.corrupt for chunk in chunks] == [(1,)]
+    assert [chunk.corrupt for chunk in made] == [(1,)]
 
 
 def test_a_batch_that_lies_read_from_its_middle() -> None:
@@ -223,6 +231,37 @@ def test_a_batch_that_lies_read_from_its_middle() -> None:
     (chunk,) = fetched(LIES["garbage"] + AFTER, 12)
     assert chunk.offsets.tolist() == [12, 13]
     assert (chunk.start, chunk.end, chunk.corrupt) == (12, 14, (0,))
+
+
+def test_offsets_before_the_batch() -> None:
+    """A record below its batch is a lie also where nothing precedes the batch."""
+    liar = LIES["offsets before its own"]
+    (chunk,) = fetched(liar, 5)
+    assert (chunk.offsets.tolist(), chunk.corrupt) == ([11], (0,))
+
+
+NUMBERS = [avro.varint(n) for n in (2**63 - 1, -(2**63), 2**62, 2**31, -(2**31), 1000, 40, -1)]
+NUMBERS += [b"\x80" * 12, b"\xff" * 9 + b"\1", b"\x80", b""]
+
+
+def test_no_reading_beyond_the_records() -> None:
+    """Whatever the records are, the walk stays within them: what follows would end the process."""
+    sent = [Record(0, b"a", b"k", 5, [("h", b"1")]), Record(1, None, b"", 6), Record(2, b"", None)]
+    (opened,) = map(open_batch, split_batches(batch(sent)))
+    records = bytes(opened.records or b"")
+    changed = [records[:at] for at in range(len(records))]
+    for at in range(len(records)):
+        changed += [records[:at] + bytes([byte]) + records[at + 1 :] for byte in range(0, 256, 3)]
+        changed += [records[:at] + number + records[at + 1 :] for number in NUMBERS]
+        changed += [records[:at] + number for number in NUMBERS]
+    taken = 0
+    for body in changed:
+        section = Section(opened.batch, memoryview(chunks.guarded(body)))
+        made = make_chunk("test.topic", 0, 0, 3, [section])
+        assert made.corrupt in {(), (0,)}
+        assert all(made.value_ends <= len(made.data))
+        taken += not made.corrupt
+    assert 0 < taken < len(changed) / 2
 
 
 @settings(max_examples=300, deadline=None)

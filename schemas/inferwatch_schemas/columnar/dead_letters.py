@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
+
+from inferwatch_schemas.topics import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from inferwatch_schemas.columnar.chunk import Chunk
     from inferwatch_schemas.columnar.reader import BadRecord
 
 SCHEMA: Final = "dead_letter"
+# Most bytes kept of a value, of a key and of all headers: together with its other fields a letter
+# stays below what its own topic takes. A few kilobytes may inflate to more, and a letter that no
+# broker takes would stop its partition for ever.
+KEPT_OF_VALUE: Final = DEAD_LETTERS.max_value_bytes // 2
+KEPT_OF_KEY: Final = DEAD_LETTERS.max_value_bytes // 8
+KEPT_OF_HEADERS: Final = DEAD_LETTERS.max_value_bytes // 8
 Header = tuple[str, bytes | None]
 
 
@@ -22,6 +31,9 @@ def dead_letter(
 ) -> dict[str, Any]:
     """The record of schema ``dead_letter`` for one bad record of a chunk.
 
+    Value, key and headers are kept byte for byte, up to megabytes; what is cut off is said in the
+    detail.
+
     Args:
         chunk: Where it was found.
         bad: Which record, and why.
@@ -30,6 +42,15 @@ def dead_letter(
         found_at_micros: Now, in microseconds since 1970.
     """
     key, headers = (None, []) if bad.index in chunk.corrupt else key_and_headers(chunk, bad.index)
+    value = chunk.value(bad.index)
+    kept = _kept_headers(headers)
+    cut = [
+        f" Of the {what} {limit} bytes are kept."
+        for what, found, limit in (("value", value, KEPT_OF_VALUE), ("key", key, KEPT_OF_KEY))
+        if found is not None and len(found) > limit
+    ]
+    if len(kept) < len(headers):
+        cut.append(f" Of the headers {len(kept)} are kept.")
     return {
         "source_topic": chunk.topic,
         "topic_id": topic_id,
@@ -37,14 +58,20 @@ def dead_letter(
         "offset": int(chunk.offsets[bad.index]),
         "record_time": max(0, int(chunk.timestamps[bad.index])),
         "reason": bad.reason,
-        "detail": bad.detail,
+        "detail": bad.detail + "".join(cut),
         "schema_id": None if bad.schema_id is None else _as_int32(bad.schema_id),
-        "key": key,
-        "value": chunk.value(bad.index),
-        "headers": [{"key": name, "value": value} for name, value in headers],
+        "key": None if key is None else key[:KEPT_OF_KEY],
+        "value": None if value is None else value[:KEPT_OF_VALUE],
+        "headers": [{"key": name, "value": content} for name, content in kept],
         "reader": reader,
         "found_at": found_at_micros,
     }
+
+
+def _kept_headers(headers: list[Header]) -> list[Header]:
+    """The headers that fit, from the first on."""
+    sizes = accumulate(len(name.encode()) + len(value or b"") + 8 for name, value in headers)
+    return [header for header, size in zip(headers, sizes, strict=True) if size <= KEPT_OF_HEADERS]
 
 
 def key_and_headers(chunk: Chunk, index: int) -> tuple[bytes | None, list[Header]]:

@@ -1,0 +1,72 @@
+"""Where reading of a partition begins."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inferwatch_schemas.columnar.chunk import Assignment
+from inferwatch_streams.transport.starting_points import (
+    StartingPoint,
+    choose_start,
+    commit_metadata,
+)
+
+ID, OTHER = "id-of-the-topic", "id-of-the-deleted-one"
+
+
+@pytest.mark.parametrize(
+    ("committed", "metadata", "log_start", "log_end", "start", "lost_from"),
+    [
+        # No commit yet: all that the log holds, and what it no longer holds is lost.
+        (-1, "", 0, 10, 0, 0),
+        (-1, "", 4, 10, 4, 0),
+        # The usual case, with and without a broker that keeps metadata; at either end of the log.
+        (7, f"{ID}@7", 0, 10, 7, 7),
+        (7, ID, 0, 10, 7, 7),
+        (7, "", 0, 10, 7, 7),
+        (0, f"{ID}@0", 0, 10, 0, 0),
+        (10, f"{ID}@10", 0, 10, 10, 10),
+        (4, f"{ID}@4", 4, 10, 4, 4),
+        # Retention removed what was to be read.
+        (3, f"{ID}@3", 5, 10, 5, 3),
+        (3, f"{ID}@3", 10, 10, 10, 3),
+        (3, "", 5, 10, 5, 3),
+        # Of an open block that retention caught up with, only what was not yet counted is lost.
+        (3, f"{ID}@7", 5, 10, 5, 7),
+        (3, f"{ID}@4", 6, 10, 6, 4),
+        (3, f"{ID}@2", 6, 10, 6, 3),
+        # The topic was deleted and created again.
+        (7, f"{OTHER}@7", 0, 10, 0, 0),
+        (7, f"{OTHER}@9", 2, 10, 2, 0),
+        (11, f"{ID}@11", 0, 10, 0, 0),
+        # Without metadata a commit beyond the end is believed: the end may be listed too low.
+        (11, "", 0, 10, 11, 11),
+        (0, "", 0, 0, 0, 0),
+    ],
+)
+def test_every_case(  # noqa: PLR0913, PLR0917  # columns of the table above
+    committed: int, metadata: str, log_start: int, log_end: int, start: int, lost_from: int
+) -> None:
+    """Reading begins at the commit, unless that is of another log or below this one."""
+    point = StartingPoint(committed, metadata, log_start, log_end)
+    assert choose_start(point, ID) == Assignment(ID, start, lost_from)
+
+
+@given(
+    st.integers(0, 30), st.integers(0, 9), st.sampled_from([ID, OTHER]), st.integers(0, 20),
+    st.integers(0, 10),
+)  # fmt: skip
+def test_what_was_committed(
+    committed: int, ahead: int, topic_id: str, log_start: int, length: int
+) -> None:
+    """Nothing between the commit and the log's end is skipped, nor said lost that was durable."""
+    durable, log_end = committed + ahead, log_start + length
+    point = StartingPoint(committed, commit_metadata(topic_id, durable), log_start, log_end)
+    chosen = choose_start(point, ID)
+    assert log_start <= chosen.start <= log_end
+    assert chosen.start <= max(committed, log_start)
+    lost = range(chosen.lost_from, chosen.start)
+    if topic_id == ID and committed <= log_end:
+        assert list(lost) == [offset for offset in range(log_start) if offset >= durable]
+    else:
+        assert list(lost) == list(range(log_start))
