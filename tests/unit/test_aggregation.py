@@ -59,6 +59,11 @@ class Worker:
         return self.aggregation.floors()[AT]
 
     @property
+    def durable(self) -> int:
+        """Up to where the broker has everything."""
+        return self.aggregation.durable()[AT]
+
+    @property
     def rows(self) -> Table:
         """What a reader of the aggregates makes of what the broker has."""
         table: Table = {}
@@ -151,9 +156,10 @@ def test_a_flush_sends_what_changed_and_raises_the_floor_to_the_open_block() -> 
 
     async def case(worker: Worker) -> None:
         await worker.aggregation.process(requests(0, 25))
-        assert (worker.floor, worker.counts) == (0, {})
+        assert (worker.floor, worker.durable, worker.counts) == (0, 0, {})
         assert await worker.aggregation.flush()
         assert (worker.floor, worker.counts) == (20, {0: 10, 1: 10, 2: 5})
+        assert worker.durable == 25
         assert await worker.aggregation.flush()
         assert len(worker.emitter.delivered) == 3
 
@@ -167,10 +173,10 @@ def test_floors_wait_for_the_acknowledgement() -> None:
         await worker.aggregation.process(requests(0, 25))
         worker.emitter.hangs = True
         task = await started(worker.aggregation.flush(), worker.emitter)
-        assert worker.floor == 0
+        assert (worker.floor, worker.durable) == (0, 0)
         worker.emitter.hangs = False
         assert await task
-        assert worker.floor == 20
+        assert (worker.floor, worker.durable) == (20, 25)
 
     run(case)
 
@@ -185,7 +191,7 @@ def test_what_is_processed_during_a_flush_is_not_acknowledged_by_it() -> None:
         await worker.aggregation.process(requests(15, 38))
         worker.emitter.hangs = False
         assert await task
-        assert (worker.floor, worker.counts) == (10, {0: 10, 1: 5})
+        assert (worker.floor, worker.durable, worker.counts) == (10, 15, {0: 10, 1: 5})
         assert await worker.aggregation.flush()
         assert (worker.floor, worker.counts) == (30, {0: 10, 1: 10, 2: 10, 3: 8})
 
@@ -418,7 +424,7 @@ def test_a_flush_across_a_rebalance_moves_no_floor(start: int) -> None:
         await worker.aggregation.process(requests(start, start + 35))
         worker.emitter.hangs = False
         await task
-        assert worker.floor == start
+        assert (worker.floor, worker.durable) == (start, start)
         assert await worker.aggregation.flush()
         assert worker.floor == (start + 35) // LENGTH * LENGTH
 
@@ -505,6 +511,23 @@ def test_a_start_in_the_middle_of_a_block_is_the_floor() -> None:
     run(case)
 
 
+def test_what_was_durable_stays_so_over_a_rebalance() -> None:
+    """A floor lies before what is durable; only what is lost beyond that is told as lost."""
+
+    async def case(worker: Worker) -> None:
+        worker.begin(20, lost_from=25)
+        assert (worker.floor, worker.durable) == (20, 25)
+        await worker.aggregation.process(requests(20, 22))
+        assert await worker.aggregation.flush()
+        assert (worker.floor, worker.durable) == (20, 25)
+        await worker.aggregation.process(requests(22, 28))
+        worker.aggregation.cursors.read_again = True
+        assert await worker.aggregation.flush()
+        assert worker.durable == 25
+
+    run(case)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(BY_NAME["request"], min_size=1, max_size=60), st.integers(0, 2**32))
 def test_whatever_happens_the_broker_has_the_oracles_rows(
@@ -527,7 +550,7 @@ def test_whatever_happens_the_broker_has_the_oracles_rows(
                 position = end
             elif action == "rebalance" or worker.aggregation.cursors.read_again:
                 position = worker.floor
-                worker.begin(position)
+                worker.begin(position, worker.durable)
             elif action == "cancel":
                 worker.emitter.hangs = True
                 task = await started(worker.aggregation.flush(), worker.emitter)
@@ -541,6 +564,9 @@ def test_whatever_happens_the_broker_has_the_oracles_rows(
             below = {key: row for key, row in table.items() if row["block"] * LENGTH < worker.floor}
             rows = worker.rows
             assert {key: rows.get(key) for key in below} == below
+            known = [(at, event) for at, (event, _) in enumerate(events) if at < worker.durable]
+            for key, row in expected("request", known, LENGTH).items():
+                assert rows[key]["version"] >= row["version"]
         worker.emitter.failures = 0
         worker.begin(worker.floor)
         rest = values[worker.floor :]

@@ -155,6 +155,16 @@ def test_rows_survive_growth(groups: int) -> None:
         assert (row["block"], row["first_offset"]) == (4, 40)
 
 
+@pytest.mark.parametrize("groups", [64, 128])
+def test_growth_keeps_what_is_known_of_older_groups(groups: int) -> None:
+    """Rows that are not touched again keep version and change mark over the growth."""
+    block = Block(0, 0, SIGNALS)
+    fill(block, "request", [{"service_name": f"s{n}"} for n in range(groups)])
+    fill(block, "request", [{"service_name": "one more"}], start=groups)
+    versions = [row.fields["version"] for row in block.take_changed()]
+    assert versions == list(range(1, groups + 2))
+
+
 def test_events_of_other_schemas_are_left_to_their_signals() -> None:
     """A block counts a part in the signals of its schema only."""
     rows = counted("conversion", [{"value": 2.0}])
