@@ -19,6 +19,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from inferwatch_agents.errors import PublishError
 from inferwatch_schemas.topics import SOURCES, Topic, topic_of
+from inferwatch_schemas.unreachable import unreachable
 from inferwatch_schemas.wire import Encoder, cloudevents_headers
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Publisher:
         self.producer_id = producer_id or secrets.token_hex(8)
         self.delivered = 0
         self.failed = 0
+        self._kafka = kafka
         self._servers = kafka.bootstrap_servers
         self._registry = registry
         self._clock = clock
@@ -271,9 +273,7 @@ class Publisher:
         except KafkaException as error:
             self._producer.poll(0)
             raise PublishError(
-                f"No Kafka broker answers at {self._servers} "
-                f"({self._broker_error or _reason(error)}); start one or name another with "
-                f"--bootstrap-servers."
+                unreachable(self._kafka, self._broker_error or _reason(error))
             ) from error
         return frozenset(metadata.topics)
 

@@ -18,6 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public name
 
 from inferwatch_schemas.errors import KafkaRefusedError, KafkaUnavailableError
 from inferwatch_schemas.kafka import KafkaSettingsError
+from inferwatch_schemas.unreachable import unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -130,10 +131,7 @@ def kafka_errors(kafka: KafkaSettings, heard: Callable[[], str | None]) -> Itera
     except KafkaException as error:
         why: KafkaError = error.args[0]
         if why.code() in _UNAVAILABLE:
-            raise KafkaUnavailableError(
-                f"Kafka at {kafka.bootstrap_servers} does not answer: {heard() or why.str()}; "
-                "check that it runs, --bootstrap-servers and --security-protocol."
-            ) from error
+            raise KafkaUnavailableError(unreachable(kafka, heard() or why.str())) from error
         raise KafkaRefusedError(
             f"Kafka at {kafka.bootstrap_servers} refuses: {why.str().rstrip('.')}."
         ) from error
@@ -159,7 +157,9 @@ class TopicAdmin:
         try:
             self._client = AdminClient(config, logger=SILENT)
         except KafkaException as error:
-            raise KafkaSettingsError(f"Kafka's client refuses its settings: {error}.") from error
+            raise KafkaSettingsError(
+                f"Kafka's client refuses its settings: {error.args[0].str()}."
+            ) from error
 
     def brokers(self) -> int:
         """How many brokers the cluster has.

@@ -132,7 +132,7 @@ def test_bad_input_is_one_sentence_and_a_status(kafka: KafkaSettings, tmp_path: 
         (run(kafka, "nope", good), "There is no trace format 'nope'; known are azure_llm_2023"),
         (run(kafka, "ragpulse", tmp_path / "absent"), "absent cannot be read: No such file"),
         (run(kafka, "azure_llm_2023", bad), "code.csv, line 2: ContextTokens is 'x'; expected"),
-        (run(nobody, "azure_llm_2023", good), "No Kafka broker answers at 127.0.0.1:1"),
+        (run(nobody, "azure_llm_2023", good), "Kafka at 127.0.0.1:1 does not answer"),
     ):
         assert done.returncode == 1
         assert told in done.stderr
