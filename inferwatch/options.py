@@ -125,6 +125,10 @@ def kafka_settings(  # noqa: PLR0913  # an option is a parameter, and Kafka has 
     ssl_key_location: Annotated[
         str | None, _kafka("--ssl-key-location", "Key of the client certificate (PEM).", "FILE")
     ] = None,
+    ssl_key_password: Annotated[
+        str | None,
+        _kafka("--ssl-key-password", "Opens that key; better by its variable.", "TEXT"),
+    ] = None,
 ) -> KafkaSettings | None:
     """How to reach Kafka, or None when no broker is named.
 
@@ -142,6 +146,7 @@ def kafka_settings(  # noqa: PLR0913  # an option is a parameter, and Kafka has 
         ssl_ca_location=ssl_ca_location,
         ssl_certificate_location=ssl_certificate_location,
         ssl_key_location=ssl_key_location,
+        ssl_key_password=ssl_key_password,
     )
 
 

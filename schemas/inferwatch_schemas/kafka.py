@@ -31,7 +31,8 @@ class KafkaSettings:
         sasl_password: With a SASL protocol.
         ssl_ca_location: File of trusted certificates (PEM); the system's when None.
         ssl_certificate_location: Client certificate (PEM), for mutual TLS.
-        ssl_key_location: Its key (PEM).
+        ssl_key_location: Its key (PEM); the same file where that holds both.
+        ssl_key_password: Opens the key where it is encrypted.
     """
 
     bootstrap_servers: str = "127.0.0.1:9092"
@@ -42,6 +43,7 @@ class KafkaSettings:
     ssl_ca_location: str | None = None
     ssl_certificate_location: str | None = None
     ssl_key_location: str | None = None
+    ssl_key_password: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for server in self.bootstrap_servers.split(","):
@@ -63,6 +65,11 @@ class KafkaSettings:
                 )
             if self.sasl_username is None or self.sasl_password is None:
                 raise KafkaSettingsError("SASL needs both sasl.username and sasl.password.")
+        _refuse_idle(self)
+        if (self.ssl_certificate_location is None) != (self.ssl_key_location is None):
+            raise KafkaSettingsError(
+                "A client certificate needs both ssl.certificate.location and ssl.key.location."
+            )
         for name in ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location"):
             path = getattr(self, name)
             if path is not None and not os.access(path, os.R_OK):
@@ -95,3 +102,17 @@ class KafkaSettings:
             for name in self.__slots__
             if (value := getattr(self, name)) is not None
         }
+
+
+def _refuse_idle(kafka: KafkaSettings) -> None:
+    # librdkafka only logs that it ignores them, and would connect without what was asked for.
+    for prefix, used, instead in (
+        ("sasl_", kafka.security_protocol.startswith("SASL"), "SASL_PLAINTEXT or SASL_SSL"),
+        ("ssl_", kafka.security_protocol.endswith("SSL"), "SSL or SASL_SSL"),
+    ):
+        for name in kafka.__slots__:
+            if name.startswith(prefix) and getattr(kafka, name) is not None and not used:
+                raise KafkaSettingsError(
+                    f"{name.replace('_', '.')} is set, but security.protocol is "
+                    f"{kafka.security_protocol}; make that {instead}, or leave it out."
+                )

@@ -39,6 +39,16 @@ def test_servers_that_fit(servers: str) -> None:
         ({"sasl_username": None}, "SASL needs both"),
         ({"sasl_password": None}, "SASL needs both"),
         ({"ssl_ca_location": "no/such/file"}, "ssl.ca.location names 'no/such/file'"),
+        ({"ssl_certificate_location": __file__}, "needs both ssl.certificate.location and"),
+        ({"ssl_key_location": __file__}, "needs both ssl.certificate.location and"),
+        (
+            {"security_protocol": "SSL"},
+            "sasl.mechanism is set, but security.protocol is SSL; make that SASL_PLAINTEXT or",
+        ),
+        (
+            {"security_protocol": "SASL_PLAINTEXT", "ssl_ca_location": __file__},
+            "ssl.ca.location is set, but security.protocol is SASL_PLAINTEXT; make that SSL or",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(changed: dict[str, Any], sentence: str) -> None:
@@ -47,9 +57,11 @@ def test_what_cannot_be_is_refused(changed: dict[str, Any], sentence: str) -> No
         KafkaSettings(**{**SASL, **changed})
 
 
-def test_the_password_is_not_shown() -> None:
-    """The text of the settings, as in a log, does not hold the password."""
-    assert "secret" not in repr(KafkaSettings(**SASL))
+def test_no_password_is_shown() -> None:
+    """The text of the settings, as in a log, holds neither the user's nor the key's."""
+    key = dict.fromkeys(("ssl_certificate_location", "ssl_key_location"), __file__)
+    opened = KafkaSettings(**SASL, **key, ssl_key_password=SASL["sasl_password"])
+    assert "secret" not in repr(opened)
 
 
 def test_confluent_names() -> None:
@@ -67,7 +79,8 @@ def test_files_that_can_be_read_are_taken(tmp_path: Path) -> None:
     """Certificates that exist are passed on."""
     file = tmp_path / "ca.pem"
     file.write_text("")
-    assert KafkaSettings(ssl_ca_location=str(file)).confluent()["ssl.ca.location"] == str(file)
+    kafka = KafkaSettings(security_protocol="SSL", ssl_ca_location=str(file))
+    assert kafka.confluent()["ssl.ca.location"] == str(file)
 
 
 @given(
