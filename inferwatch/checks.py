@@ -16,6 +16,7 @@ from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_schemas import releases
 from inferwatch_schemas.admin import TopicAdmin, differences
 from inferwatch_schemas.errors import KafkaUnavailableError, SchemasError
+from inferwatch_schemas.faust import check_connects
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import ConfluentRegistry
 from inferwatch_schemas.topics import TOPICS
@@ -119,6 +120,10 @@ def check_kafka(kafka: KafkaSettings) -> Iterator[Finding]:
             Level.PROBLEM, "Kafka", str(error), "Give the user the right to describe topics."
         )
         return
+    try:
+        check_connects(kafka)
+    except (ImportError, SchemasError) as error:
+        yield Finding(Level.PROBLEM, "Kafka", str(error))
     many = "1 broker" if brokers == 1 else f"{brokers} brokers"
     yield Finding(Level.OK, "Kafka", f"{many} at {kafka.bootstrap_servers}")
     if missing := [topic.name for topic in TOPICS if topic.name not in states]:

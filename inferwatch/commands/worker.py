@@ -18,6 +18,7 @@ from inferwatch_clickhouse import migrate
 from inferwatch_clickhouse.client import ClickHouse
 from inferwatch_clickhouse.sink.settings import SinkSettings
 from inferwatch_schemas.admin import TopicAdmin
+from inferwatch_schemas.faust import check_connects
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.prometheus import serve_metrics
 from inferwatch_schemas.topics import TOPICS
@@ -71,6 +72,7 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     """
     _set_up_logging(log_level)
     check_topics(kafka)
+    check_connects(kafka)
     apps: list[faust.App] = []
     # Faust is slow to import, and neither needed nor wanted before the checks have passed.
     if only in (None, Role.AGGREGATION):

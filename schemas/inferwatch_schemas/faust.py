@@ -5,11 +5,18 @@ Kept here, and without importing Faust before it is called, because both need th
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from inferwatch_schemas.errors import KafkaUnavailableError
+from inferwatch_schemas.kafka import KafkaSettingsError
 
 if TYPE_CHECKING:
     from inferwatch_schemas.kafka import KafkaSettings
+
+CONNECT_SECONDS: Final = 6.0
 
 # Chunks that may wait for an agent: with a megabyte each, what bounds a worker's memory.
 QUEUED_CHUNKS = 8
@@ -25,6 +32,9 @@ def faust_settings(
         commit_seconds: Time between commits.
         session_timeout_seconds: Time without heartbeats after which a worker is given up.
         fetch_bytes: Most bytes of a partition in one fetch.
+
+    Raises:
+        KafkaSettingsError: Python cannot use the certificates or the key.
     """
     return {
         "broker": ";".join(
@@ -46,21 +56,90 @@ def faust_settings(
     }
 
 
+def check_connects(kafka: KafkaSettings, timeout: float = CONNECT_SECONDS) -> None:
+    """Make sure that a broker lets Faust's client in, which then only logs why it does not.
+
+    Whether librdkafka is let in does not tell: each has a TLS library of its own, looks for the
+    system's authorities in its own places, and Python from 3.13 on wants all that RFC 5280 does.
+
+    Args:
+        kafka: How to reach Kafka.
+        timeout: How long to wait for each of the servers, in seconds.
+
+    Raises:
+        KafkaUnavailableError: None of the servers does; gives the reason of the last.
+        KafkaSettingsError: Python cannot use the certificates or the key.
+    """
+    asyncio.run(_connect(kafka, _credentials(kafka), timeout))
+
+
+async def _connect(kafka: KafkaSettings, credentials: Any, seconds: float) -> None:
+    from aiokafka.conn import create_conn  # noqa: PLC0415  # only the workers have it
+    from aiokafka.errors import KafkaError  # noqa: PLC0415  # likewise
+    from faust.transport.drivers.aiokafka import (  # noqa: PLC0415  # likewise
+        credentials_to_aiokafka_auth,
+    )
+
+    reason = ""
+    for server in kafka.bootstrap_servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            async with asyncio.timeout(seconds):
+                connection = await create_conn(
+                    host, int(port), **credentials_to_aiokafka_auth(credentials)
+                )
+        except ssl.SSLCertVerificationError as error:
+            reason = f"{error.verify_message.rstrip('.')} (in Python)"
+        except TimeoutError:
+            reason = f"no answer within {seconds:g} s"
+        except (OSError, KafkaError) as error:
+            reason = str(error) or type(error).__name__
+        else:
+            await connection.close()
+            return
+    raise KafkaUnavailableError(
+        f"Kafka at {kafka.bootstrap_servers} does not let Faust's client in: {reason}; check the "
+        "broker's certificate, --ssl-ca-location, --security-protocol and the credentials."
+    )
+
+
+def holds_no_credentials(record: logging.LogRecord) -> bool:
+    """A filter of log records: none of aiokafka's with a SASL exchange passes."""
+    return "SaslAuthenticate" not in record.getMessage()
+
+
 def _credentials(kafka: KafkaSettings) -> Any:
     if kafka.security_protocol == "PLAINTEXT":
         return None
     import faust  # noqa: PLC0415  # only the workers have it
 
-    context = None
-    if kafka.security_protocol.endswith("SSL"):
-        context = ssl.create_default_context(cafile=kafka.ssl_ca_location)
-        if kafka.ssl_certificate_location is not None:
-            context.load_cert_chain(kafka.ssl_certificate_location, kafka.ssl_key_location)
+    context = _tls(kafka) if kafka.security_protocol.endswith("SSL") else None
     if kafka.security_protocol == "SSL":
         return faust.SSLCredentials(context)
+    # With PLAIN, what aiokafka logs of its requests at debug level holds the password.
+    logging.getLogger("aiokafka.conn").addFilter(holds_no_credentials)
     return faust.SASLCredentials(
         username=kafka.sasl_username,
         password=kafka.sasl_password,
         mechanism=kafka.sasl_mechanism,
         ssl_context=context,
     )
+
+
+def _tls(kafka: KafkaSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=kafka.ssl_ca_location)
+        if kafka.ssl_certificate_location is not None:
+            context.load_cert_chain(
+                kafka.ssl_certificate_location,
+                kafka.ssl_key_location,
+                # Without one, Python asks the terminal for the password of an encrypted key.
+                kafka.ssl_key_password or "",
+            )
+    except OSError as error:
+        raise KafkaSettingsError(
+            f"Python cannot use the TLS files: {error.strerror or error}; check "
+            "--ssl-ca-location, --ssl-certificate-location, --ssl-key-location and the "
+            "password of the key."
+        ) from error
+    return context
