@@ -346,6 +346,25 @@ def test_a_flush_across_a_rebalance_moves_no_floor(start: int) -> None:
     run(case)
 
 
+def test_a_rebalance_while_dead_letters_settle_moves_no_floor() -> None:
+    """Neither does it drop what came in since, nor commit where an older assignment stood."""
+
+    async def case(sink: Sink) -> None:
+        await sink.landing.process(requests(0, 10))
+        sink.emitter.hangs = True
+        task = asyncio.create_task(sink.landing.flush())
+        await until(lambda: sink.emitter.settlements > 0)
+        sink.begin(4)
+        await sink.landing.process(requests(4, 6))
+        sink.emitter.hangs = False
+        await task
+        assert sink.floor == 4
+        await sink.landing.flush()
+        assert sink.floor == 6
+
+    run(case)
+
+
 def test_inserts_of_an_older_assignment_are_given_up() -> None:
     """A flush that fails for ever ends when its partitions are given away."""
 
