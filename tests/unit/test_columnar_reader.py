@@ -48,7 +48,7 @@ def read_by_fastavro(writer: Any, as_read: Any, body: bytes) -> dict[str, Any]:
     return record
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_any_schema(data: st.DataObject) -> None:
     """Any wanted columns of any records of any schema are what fastavro reads."""
@@ -104,7 +104,7 @@ def evolved(draw: st.DrawFn, writer: dict[str, Any]) -> dict[str, Any]:
     return {"type": "record", "name": "event", "fields": draw(st.permutations(fields))}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_evolution(data: st.DataObject) -> None:
     """Old records are read as the newest schema, by Avro's schema resolution."""

@@ -246,7 +246,7 @@ NUMBERS += [b"\x80" * 12, b"\xff" * 9 + b"\1", b"\x80", b""]
 
 def test_no_reading_beyond_the_records() -> None:
     """Whatever the records are, the walk stays within them: what follows would end the process."""
-    sent = [Record(0, b"a", b"k", 5, [("h", b"1")]), Record(1, None, b"", 6), Record(2, b"", None)]
+    sent = [Record(0, b"a" * 20, b"k", 5, [("h", b"1")]), Record(1, None, b"", 6), Record(2, b"")]
     (opened,) = map(open_batch, split_batches(batch(sent)))
     records = bytes(opened.records or b"")
     changed = [records[:at] for at in range(len(records))]
@@ -302,14 +302,17 @@ def test_mutated_batches(data: st.DataObject) -> None:
 )
 def test_bombs(codec: int, compress: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What inflates beyond the bound is a batch that lies; what just does not is read."""
-    monkeypatch.setattr(inflate, "MAX_INFLATED_BYTES", 1 << 20)
-    for size, corrupt in (((1 << 20) - 100, ()), (1 << 20, (1,))):
-        plain = batch([Record(0, b"\0" * size)], base_offset=11, last_offset_delta=1)
+    most = 1 << 20
+    monkeypatch.setattr(inflate, "MAX_INFLATED_BYTES", most)
+    around = len(batch([Record(0, b"\0" * (most - 99))])) - batches.HEADER.size - most + 99
+    for size, corrupt in ((most, ()), (most + 1, (1,)), (3 * most, (1,))):
+        value = b"\0" * (size - around)
+        plain = batch([Record(0, value)], base_offset=11, last_offset_delta=1)
         body = bytes(compress(plain[batches.HEADER.size :]))
         (chunk,) = fetched(GOOD + sealed(plain, records=body, attributes=codec) + AFTER, 10)
         assert chunk.corrupt == corrupt
         assert chunk.offsets.tolist() == [10, 11, 13]
-        assert len(chunk.data) < 2 << 20
+        assert len(chunk.data) < most + 100
 
 
 @pytest.mark.parametrize("codec", [GZIP, SNAPPY, LZ4])
