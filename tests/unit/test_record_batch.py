@@ -261,7 +261,7 @@ def test_no_reading_beyond_the_records() -> None:
         assert made.corrupt in {(), (0,)}
         assert all(made.value_ends <= len(made.data))
         taken += not made.corrupt
-    assert 0 < taken < len(changed) / 2
+    assert 0 < taken < len(changed)
 
 
 @settings(max_examples=300, deadline=None)
