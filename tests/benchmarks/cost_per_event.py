@@ -58,6 +58,9 @@ WARM_UP = 1_000
 WARM_UP_START_MICROS = START_MICROS - 86_400_000_000
 WARM_UP_SECONDS = 120.0
 POLL_SECONDS = 0.02
+# Less than this part of a CPU for so long is a process that waits.
+QUIET_SECONDS = 1.5
+QUIET_LOAD = 0.1
 # A stopped process sends no heartbeats; the load is published well within this.
 SESSION_SECONDS = "300"
 PLAIN_TOPIC = "plain.requests"
@@ -88,7 +91,15 @@ class Measured:
         self._peak = 0
 
     def pause(self) -> None:
-        """Stop it."""
+        """Stop it once it has nothing to do."""
+        deadline = time.monotonic() + WARM_UP_SECONDS
+        before = self._cpu()
+        while True:
+            time.sleep(QUIET_SECONDS)
+            now = self._cpu()
+            if now - before < QUIET_LOAD * QUIET_SECONDS or time.monotonic() > deadline:
+                break
+            before = now
         self._process.send_signal(signal.SIGSTOP)
 
     def cost_until(self, done: Callable[[], bool], events: int, limit_seconds: float) -> Cost:
