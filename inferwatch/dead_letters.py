@@ -18,6 +18,7 @@ from confluent_kafka import (
 
 from inferwatch_schemas import wire
 from inferwatch_schemas.admin import SILENT, TIMEOUT_SECONDS, Heard, TopicAdmin, kafka_errors
+from inferwatch_schemas.columnar.dead_letters import CUT
 from inferwatch_schemas.errors import (
     KafkaRefusedError,
     KafkaUnavailableError,
@@ -77,8 +78,9 @@ class DeadLetter:
 
     @property
     def holds_record(self) -> bool:
-        """Whether there is a value that can be published again."""
-        return self.value is not None and self.reason not in NO_RECORD
+        """Whether the whole record is here, so that it can be published again."""
+        whole = self.reason not in NO_RECORD and not self.detail.endswith(CUT)
+        return whole and self.value is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,9 @@ def replay(  # noqa: PLR0913  # an option is a parameter
         else:
             empty += 1
     if empty:
-        typer.echo(f"{empty} hold no record (tombstone or corrupt batch) and are left out.")
+        typer.echo(
+            f"{empty} hold no whole record (tombstone, corrupt batch, or cut) and are left out."
+        )
     if not places:
         typer.echo("No dead letters to publish.")
         return

@@ -115,7 +115,12 @@ class ConfluentRegistry:
     def schema(self, schema_id: int) -> Schema:
         """See ``Registry.schema``."""
         if schema_id not in self._schemas:
-            found = self._ask(f"schema id {schema_id}", lambda: self._client.get_schema(schema_id))
+            what = f"schema id {schema_id}"
+            try:
+                found = self._ask(what, lambda: self._client.get_schema(schema_id))
+            except SchemaRefusedError as error:
+                # An id that the registry will not even look up, out of its range for one.
+                raise UnknownSchemaError(str(error)) from error
             if found.schema_type != "AVRO" or found.schema_str is None:
                 raise UnknownSchemaError(
                     f"Schema id {schema_id} at {self.url} is {found.schema_type}, not AVRO."

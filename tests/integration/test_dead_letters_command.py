@@ -214,7 +214,7 @@ def test_replay_asks_first(letters: Letters, run: Callable[..., Result]) -> None
     dry = run(*mine, "--dry-run")
     assert dry.exit_code == 0
     assert "Would publish 1 records" in dry.stdout
-    assert "1 hold no record" in dry.stdout
+    assert "1 hold no whole record" in dry.stdout
     assert letters.published(0) == []
     assert run(*mine, answer="y\n").exit_code == 0
     assert len(letters.published(1)) == 1

@@ -18,6 +18,8 @@ SCHEMA: Final = "dead_letter"
 KEPT_OF_VALUE: Final = DEAD_LETTERS.max_value_bytes // 2
 KEPT_OF_KEY: Final = DEAD_LETTERS.max_value_bytes // 8
 KEPT_OF_HEADERS: Final = DEAD_LETTERS.max_value_bytes // 8
+#: How the detail of a letter ends that does not hold the whole record.
+CUT: Final = " are kept."
 Header = tuple[str, bytes | None]
 
 
@@ -45,12 +47,12 @@ def dead_letter(
     value = chunk.value(bad.index)
     kept = _kept_headers(headers)
     cut = [
-        f" Of the {what} {limit} bytes are kept."
+        f" Of the {what} {limit} bytes{CUT}"
         for what, found, limit in (("value", value, KEPT_OF_VALUE), ("key", key, KEPT_OF_KEY))
         if found is not None and len(found) > limit
     ]
     if len(kept) < len(headers):
-        cut.append(f" Of the headers {len(kept)} are kept.")
+        cut.append(f" Of the headers {len(kept)}{CUT}")
     return {
         "source_topic": chunk.topic,
         "topic_id": topic_id,
