@@ -31,7 +31,7 @@ from typing import Any
 
 import fastavro
 import psutil
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from inferwatch.embedded.broker import EmbeddedBroker
@@ -58,6 +58,7 @@ WARM_UP = 1_000
 WARM_UP_START_MICROS = START_MICROS - 86_400_000_000
 WARM_UP_SECONDS = 120.0
 POLL_SECONDS = 0.02
+COORDINATOR_SECONDS = 30.0
 # Less than this part of a CPU for so long is a process that waits.
 QUIET_SECONDS = 1.5
 QUIET_LOAD = 0.1
@@ -246,7 +247,8 @@ def run_plain(kafka: KafkaSettings, folder: Path, warm_up: Load, load: Load) -> 
     def said(word: str) -> Callable[[], bool]:
         def look() -> bool:
             time.sleep(POLL_SECONDS)
-            return word in log.read_text(errors="replace").split()
+            # Faust writes a terminal's codes in front, without a line of their own.
+            return f"{word}\n" in log.read_text(errors="replace")
 
         return look
 
@@ -308,7 +310,15 @@ def broker(folder: Path) -> Iterator[tuple[KafkaSettings, str]]:
 def await_coordinator(kafka: KafkaSettings) -> None:
     """Wait until groups can be joined: a fresh broker makes their topic when first asked."""
     consumer = Consumer({**kafka.confluent(), "group.id": "first"}, logger=SILENT)
-    consumer.committed([TopicPartition("any", 0)], timeout=30)
+    deadline = time.monotonic() + COORDINATOR_SECONDS
+    while True:
+        try:
+            consumer.committed([TopicPartition("any", 0)], timeout=COORDINATOR_SECONDS)
+            break
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"The broker has no coordinator of groups: {error}.") from error
+            time.sleep(POLL_SECONDS)
     consumer.close()
 
 
