@@ -12,8 +12,9 @@ import structlog
 from inferwatch_schemas.admin import topic_ids
 from inferwatch_schemas.columnar.burial import Burial
 from inferwatch_schemas.columnar.cursors import Cursors
+from inferwatch_schemas.columnar.patience import read_patiently
 from inferwatch_schemas.columnar.reader import ChunkReader
-from inferwatch_schemas.errors import EmitError, RegistryUnavailableError
+from inferwatch_schemas.errors import EmitError
 from inferwatch_schemas.topics import AGGREGATES
 from inferwatch_schemas.wire import Encoder, cloudevents_headers
 from inferwatch_streams import metrics
@@ -111,17 +112,12 @@ class Aggregation:
             return
         at = (chunk.topic, chunk.partition)
         blocks = self._partitions[at]
-        backoff = FIRST_BACKOFF_SECONDS
-        while True:
-            try:
-                parts, bad = self._readers[chunk.topic].read(chunk)
-                break
-            except RegistryUnavailableError as error:
-                log.warning("waiting for the schema registry", error=str(error))
-                await asyncio.sleep(backoff)
-                backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
-                if self._partitions.get(at) is not blocks:
-                    return
+        read = await read_patiently(
+            self._readers[chunk.topic], chunk, lambda: self._partitions.get(at) is blocks
+        )
+        if read is None:
+            return
+        parts, bad = read
         for record in bad:
             self._buried = True
             self._burial.bury(chunk, record, blocks.topic_id)
@@ -136,6 +132,7 @@ class Aggregation:
         self.cursors.advance(chunk)
         metrics.EVENTS.labels(chunk.topic).inc(sum(len(part.rows) for part in parts))
         metrics.POSITION.labels(*map(str, at)).set(blocks.position)
+        backoff = FIRST_BACKOFF_SECONDS
         while blocks.waiting > MAX_WAITING and self._partitions.get(at) is blocks:
             if not await self.flush():
                 await asyncio.sleep(backoff)

@@ -15,8 +15,9 @@ from inferwatch_clickhouse.sink.loads import Load, Loads
 from inferwatch_schemas.admin import topic_ids
 from inferwatch_schemas.columnar.burial import Burial
 from inferwatch_schemas.columnar.cursors import Cursors
+from inferwatch_schemas.columnar.patience import read_patiently
 from inferwatch_schemas.columnar.reader import ChunkReader
-from inferwatch_schemas.errors import EmitError, RegistryUnavailableError
+from inferwatch_schemas.errors import EmitError
 from inferwatch_schemas.topics import BY_NAME, SOURCES, TOPICS
 
 if TYPE_CHECKING:
@@ -107,17 +108,11 @@ class Landing:
         """Take one chunk in; waits while too much waits to be inserted, or the registry is away."""
         if not self.cursors.accepts(chunk):
             return
-        epoch, backoff = self._epoch, FIRST_BACKOFF_SECONDS
-        while True:
-            try:
-                parts, bad = self._readers[chunk.topic].read(chunk)
-                break
-            except RegistryUnavailableError as error:
-                log.warning("waiting for the schema registry", error=str(error))
-                await asyncio.sleep(backoff)
-                backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
-                if epoch != self._epoch:
-                    return
+        epoch = self._epoch
+        read = await read_patiently(self._readers[chunk.topic], chunk, lambda: epoch == self._epoch)
+        if read is None:
+            return
+        parts, bad = read
         self._take_in(chunk, parts, bad)
         # The first of two flushes may only finish what an earlier one, cancelled, had left.
         while self._loads.size >= self._settings.flush_bytes and epoch == self._epoch:
