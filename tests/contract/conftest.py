@@ -16,7 +16,7 @@ from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.topics import TOPICS
 
 # A group's first member waits half a session on the embedded broker; Apache Kafka grants 6 s.
-SESSION_SECONDS = {"embedded": 4.0, "kafka": 6.0}
+SESSION_SECONDS = {"embedded": 3.0, "kafka": 6.0}
 # So short that a small load closes blocks. It belongs to the signals' version in production.
 BLOCK_LENGTH = 2000
 

@@ -87,7 +87,8 @@ def read_all(worker: Worker, log: Log) -> None:
 
 def rewind(stack: Stack, group: str) -> None:
     """Commit the start of every partition, as a member: the embedded broker takes no other's."""
-    settings = {"group.id": group, "enable.auto.commit": False, "session.timeout.ms": 6000}
+    session = round(1000 * stack.session_seconds)
+    settings = {"group.id": group, "enable.auto.commit": False, "session.timeout.ms": session}
     consumer = Consumer({**stack.kafka.confluent(), **settings}, logger=SILENT)
     starts = [
         TopicPartition(topic.name, partition, 0)
