@@ -9,7 +9,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -209,7 +209,9 @@ def clickhouse_settings(
     """
     if clickhouse_url is None:
         return None
-    return ClickHouseSettings(
+    # The times that an answer may take have variables and no options.
+    return replace(
+        ClickHouseSettings.from_environment(os.environ),
         url=clickhouse_url,
         database=clickhouse_database,
         user=clickhouse_user,

@@ -157,6 +157,9 @@ def _run(apps: list["faust.App"], level: LogLevel) -> None:
         for app in apps:
             app.conf.datadir = Path(folder)
         first, *others = apps
-        faust.Worker(
+        worker = faust.Worker(
             first, *others, loglevel=level.value.upper(), quiet=True, redirect_stdouts=False
-        ).execute_from_commandline()
+        )
+        # It would write a terminal's control codes into a log.
+        worker.spinner = None
+        worker.execute_from_commandline()

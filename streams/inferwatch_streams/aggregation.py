@@ -88,6 +88,10 @@ class Aggregation:
         """See ``ChunkProcessor``."""
         return self.cursors.read_again
 
+    def fetched(self, positions: Mapping[TopicPartition, int]) -> None:
+        """See ``ChunkProcessor``."""
+        self.cursors.fetched(positions)
+
     def topic_ids(self, names: frozenset[str]) -> Mapping[str, str]:
         """See ``ChunkProcessor``."""
         return topic_ids(self._settings.kafka, sorted(names), ADMIN_TIMEOUT_SECONDS)
@@ -108,6 +112,10 @@ class Aggregation:
 
     async def process(self, chunk: Chunk) -> None:
         """Count one chunk; waits while the broker is behind or the registry away."""
+        with self.cursors.at_work():
+            await self._process(chunk)
+
+    async def _process(self, chunk: Chunk) -> None:
         if not self.cursors.accepts(chunk):
             return
         at = (chunk.topic, chunk.partition)

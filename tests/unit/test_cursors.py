@@ -226,3 +226,31 @@ class Deliveries(RuleBasedStateMachine):
 
 TestDeliveries = Deliveries.TestCase
 TestDeliveries.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+
+
+def test_what_was_fetched_and_never_came_is_read_again() -> None:
+    """A lost chunk that was the log's last shows by the fetched position alone."""
+    now = [0.0]
+    cursors = Cursors(lambda: now[0])
+    cursors.assign({("topic", 0): Assignment("id", 10, 10)})
+    cursors.fetched({("topic", 0): 15})
+    assert not cursors.read_again
+    now[0] = GRACE_SECONDS + 1
+    cursors.fetched({("topic", 0): 15})
+    assert cursors.read_again
+    assert cursors.gaps == 1
+
+
+def test_what_waits_behind_a_chunk_under_way_is_not_lost() -> None:
+    """While a chunk is being processed, however long, others may wait for it."""
+    now = [0.0]
+    cursors = Cursors(lambda: now[0])
+    cursors.assign({("topic", 0): Assignment("id", 10, 10)})
+    cursors.fetched({("topic", 0): 15})
+    with cursors.at_work():
+        for now[0] in range(1, 60):
+            cursors.fetched({("topic", 0): 15})
+            assert not cursors.read_again
+    # Idle again, the wait begins anew.
+    cursors.fetched({("topic", 0): 15})
+    assert not cursors.read_again

@@ -90,6 +90,10 @@ class Landing:
         """See ``ChunkProcessor``."""
         return self.cursors.read_again
 
+    def fetched(self, positions: Mapping[TopicPartition, int]) -> None:
+        """See ``ChunkProcessor``."""
+        self.cursors.fetched(positions)
+
     def topic_ids(self, names: frozenset[str]) -> Mapping[str, str]:
         """See ``ChunkProcessor``."""
         return topic_ids(self._settings.kafka, sorted(names), ADMIN_TIMEOUT_SECONDS)
@@ -106,6 +110,10 @@ class Landing:
 
     async def process(self, chunk: Chunk) -> None:
         """Take one chunk in; waits while too much waits to be inserted, or the registry is away."""
+        with self.cursors.at_work():
+            await self._process(chunk)
+
+    async def _process(self, chunk: Chunk) -> None:
         if not self.cursors.accepts(chunk):
             return
         epoch = self._epoch

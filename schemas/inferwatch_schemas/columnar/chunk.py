@@ -83,6 +83,10 @@ class ChunkProcessor(Protocol):
         """Whether the partitions must be begun anew at their floors: something was lost."""
         ...
 
+    def fetched(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Hear how far each partition was fetched; told once a second."""
+        ...
+
     def topic_ids(self, names: frozenset[str]) -> Mapping[str, str]:
         """Kafka's ids of topics, by name; may block, as it is called in a thread."""
         ...

@@ -7,12 +7,13 @@ where it begins exactly at its partition's position; a hole asks for reading aga
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
 
@@ -38,6 +39,9 @@ class Cursors:
         self._positions: dict[TopicPartition, int] = {}
         # Since when a later chunk than the next one is known, and where that begins.
         self._holes: dict[TopicPartition, tuple[float, int]] = {}
+        # Since when more was fetched than processed although nothing is being processed.
+        self._behind: dict[TopicPartition, float] = {}
+        self._working = False
         self._grace_until = 0.0
 
     @property
@@ -61,6 +65,7 @@ class Cursors:
         """Begin these partitions, and no others, at their starts."""
         self._read_again = False
         self._holes = {}
+        self._behind = {}
         self._positions = {at: assignment.start for at, assignment in assignments.items()}
         self._grace_until = self._monotonic() + GRACE_SECONDS
         for (topic, partition), assignment in assignments.items():
@@ -72,6 +77,34 @@ class Cursors:
                     first=assignment.lost_from,
                     last=assignment.start - 1,
                 )
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While a chunk is being processed, waiting for others included."""
+        self._working = True
+        try:
+            yield
+        finally:
+            self._working = False
+
+    def fetched(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Hear how far each partition was fetched; to be told about once a second.
+
+        What was fetched reaches an idle application at once. Where it does not, it was lost on the
+        way, and no later chunk may ever come to show the hole.
+        """
+        if self._working:
+            self._behind = {}
+            return
+        now = self._monotonic()
+        self._behind = {
+            at: self._behind.get(at, now)
+            for at, fetched in positions.items()
+            if fetched > self._positions.get(at, fetched)
+        }
+        for at, since in self._behind.items():
+            if now > since + GRACE_SECONDS and not self._read_again:
+                self._report(at, positions[at])
 
     def accepts(self, chunk: Chunk) -> bool:
         """Whether the chunk is the next of its partition; a hole leads to ``read_again``."""

@@ -47,7 +47,12 @@ from inferwatch_streams.transport.starting_points import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from inferwatch_schemas.columnar.chunk import Assignment, Chunk, ChunkProcessor
+    from inferwatch_schemas.columnar.chunk import (
+        Assignment,
+        Chunk,
+        ChunkProcessor,
+        TopicPartition,
+    )
 
 log = structlog.get_logger(__name__)
 
@@ -117,6 +122,19 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
                 log_end=ends[tp],
             )
             for tp in tps
+        }
+
+    def fetched_positions(self) -> dict[TopicPartition, int]:
+        """How far each assigned partition was fetched and handed to Faust."""
+        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001  # the public call waits for a position
+        assignment = subscription.assignment if subscription else None
+        if assignment is None or not assignment.active:
+            return {}
+        states = {tp: assignment.state_value(tp) for tp in assignment.tps}
+        return {
+            (tp.topic, tp.partition): state.position
+            for tp, state in states.items()
+            if state.has_valid_position
         }
 
     async def commit_floors(self, offsets: Mapping[TP, OffsetAndMetadata]) -> bool:
@@ -211,6 +229,8 @@ class Consumer(stock.Consumer):
         """Begin anew where the application asks for it, or a topic has become another."""
         due = time.monotonic() + WATCH_TOPICS_SECONDS
         async for _ in self.itertimer(WATCH_SECONDS, name="watch"):
+            if not self.app.rebalancing and self.flow_active:
+                self._processor.fetched(self._chunk_thread.fetched_positions())
             again = self._processor.read_again
             if time.monotonic() >= due:
                 due = time.monotonic() + WATCH_TOPICS_SECONDS
