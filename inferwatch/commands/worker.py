@@ -7,7 +7,7 @@ import os
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Final
 
 import structlog
 import typer
@@ -16,6 +16,7 @@ from inferwatch import options
 from inferwatch.errors import NotReadyError
 from inferwatch_clickhouse import migrate
 from inferwatch_clickhouse.client import ClickHouse
+from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_clickhouse.sink.settings import SinkSettings
 from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.faust import check_connects
@@ -26,6 +27,9 @@ from inferwatch_streams.settings import AggregationSettings
 
 if TYPE_CHECKING:
     import faust
+
+
+CHECK_SECONDS: Final = 10.0
 
 
 class Role(StrEnum):
@@ -71,6 +75,16 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     time. Further settings are variables: INFERWATCH_AGGREGATION_* and INFERWATCH_SINK_*.
     """
     _set_up_logging(log_level)
+    # What is set wrongly is told before anything is asked.
+    aggregation_settings = dataclasses.replace(
+        AggregationSettings.from_environment(os.environ), kafka=kafka, registry_url=registry_url
+    )
+    sink_settings = dataclasses.replace(
+        SinkSettings.from_environment(os.environ),
+        kafka=kafka,
+        registry_url=registry_url,
+        clickhouse=clickhouse,
+    )
     check_topics(kafka)
     check_connects(kafka)
     apps: list[faust.App] = []
@@ -78,24 +92,12 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     if only in (None, Role.AGGREGATION):
         from inferwatch_streams import factory as aggregation  # noqa: PLC0415  # as said above
 
-        settings = AggregationSettings.from_environment(os.environ)
-        apps.append(
-            aggregation.create_app(
-                dataclasses.replace(settings, kafka=kafka, registry_url=registry_url)
-            )
-        )
+        apps.append(aggregation.create_app(aggregation_settings))
     if only in (None, Role.SINK):
         from inferwatch_clickhouse.sink import factory as sink  # noqa: PLC0415  # as said above
 
         check_migrated(clickhouse)
-        landing = SinkSettings.from_environment(os.environ)
-        apps.append(
-            sink.create_app(
-                dataclasses.replace(
-                    landing, kafka=kafka, registry_url=registry_url, clickhouse=clickhouse
-                )
-            )
-        )
+        apps.append(sink.create_app(sink_settings))
     if metrics_port is not None:
         serve_metrics(metrics_port)
     _run(apps, log_level)
@@ -117,13 +119,17 @@ def check_topics(kafka: KafkaSettings) -> None:
         )
 
 
-def check_migrated(clickhouse: Any) -> None:
+def check_migrated(clickhouse: ClickHouseSettings) -> None:
     """Make sure that ClickHouse answers and has this version's tables.
 
     Raises:
         ClickHouseError: It does not answer, refuses, or is ahead of this version.
         NotReadyError: Migrations are missing; says how to apply them.
     """
+    # Of a server that hangs, a worker that starts should say so soon.
+    clickhouse = dataclasses.replace(
+        clickhouse, answer_seconds=min(clickhouse.answer_seconds, CHECK_SECONDS)
+    )
     with contextlib.closing(ClickHouse(clickhouse, use_database=False)) as asked:
         known = asked.query(
             "SELECT count() FROM system.tables "

@@ -20,6 +20,9 @@ log = structlog.get_logger(__name__)
 # A delivery that takes longer has failed; the rows are then sent again, so it may be short.
 DELIVERY_TIMEOUT_MS: Final = 20_000
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
+# The client's queue holds a hundred thousand records; beyond that, sending would block.
+MAX_OUTSTANDING: Final = 50_000
+SENT_AT_ONCE: Final = 1_000
 # How often the delivery reports of a slow broker are looked for.
 POLL_SECONDS: Final = 0.005
 
@@ -51,6 +54,16 @@ class Emitter:
         self._outstanding -= 1
         if error is not None:
             self._failures.append(str(error))
+
+    async def room(self) -> None:
+        """Wait while so much is outstanding that the client's queue might fill up.
+
+        Whoever sends much awaits this every ``SENT_AT_ONCE`` records, and so lets others run.
+        """
+        await asyncio.sleep(0)
+        while self._outstanding > MAX_OUTSTANDING:
+            self._producer.poll(0)
+            await asyncio.sleep(POLL_SECONDS)
 
     def send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
         """Queue a record; waits for room where the queue is full.

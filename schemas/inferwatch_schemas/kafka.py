@@ -11,6 +11,7 @@ from inferwatch_schemas.errors import SchemasError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LAST_PORT = 65535
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
@@ -48,9 +49,10 @@ class KafkaSettings:
     def __post_init__(self) -> None:
         for server in self.bootstrap_servers.split(","):
             host, colon, port = server.strip().rpartition(":")
-            if not (host and colon and port.isdigit()):
+            if not (host and colon and port.isdecimal() and 0 < int(port) <= LAST_PORT):
                 raise KafkaSettingsError(
-                    f"Bootstrap server {server.strip()!r} is not of the form host:port."
+                    f"Bootstrap server {server.strip()!r} is not of the form host:port, "
+                    f"with a port up to {LAST_PORT}."
                 )
         if self.security_protocol not in PROTOCOLS:
             raise KafkaSettingsError(

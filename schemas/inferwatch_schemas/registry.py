@@ -26,6 +26,9 @@ HTTP_NOT_FOUND: Final = 404
 HTTP_CONFLICT: Final = 409
 HTTP_UNPROCESSABLE: Final = 422
 
+# Without it, a registry that accepts a connection and says nothing would be waited for for ever.
+ANSWER_SECONDS: Final = 5
+
 T = TypeVar("T")
 
 
@@ -89,7 +92,8 @@ class ConfluentRegistry:
                 "A schema registry needs its client: pip install 'inferwatch[registry]'."
             ) from error
         self.url = url
-        options: dict[str, Any] = {"url": url, "max.retries": 1, **(settings or {})}
+        options: dict[str, Any] = {"url": url, "max.retries": 1, "timeout": ANSWER_SECONDS}
+        options |= settings or {}
         try:
             self._client = SchemaRegistryClient(options)
         except ValueError as error:

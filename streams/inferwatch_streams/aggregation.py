@@ -14,6 +14,7 @@ from inferwatch_schemas.columnar.burial import Burial
 from inferwatch_schemas.columnar.cursors import Cursors
 from inferwatch_schemas.columnar.patience import read_patiently
 from inferwatch_schemas.columnar.reader import ChunkReader
+from inferwatch_schemas.emitter import SENT_AT_ONCE
 from inferwatch_schemas.errors import EmitError
 from inferwatch_schemas.topics import AGGREGATES
 from inferwatch_schemas.wire import Encoder, cloudevents_headers
@@ -201,7 +202,9 @@ class Aggregation:
         """
         try:
             for blocks in taken:
-                for row in blocks.take_changed():
+                for number, row in enumerate(blocks.take_changed()):
+                    if number % SENT_AT_ONCE == 0:
+                        await self._emitter.room()
                     self._send(row)
             await self._emitter.settle()
         except BaseException:

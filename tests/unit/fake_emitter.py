@@ -42,6 +42,10 @@ class FakeEmitter:
     refuses: frozenset[str] = frozenset()
     settlements: int = 0
 
+    async def room(self) -> None:
+        """See ``Emitter.room``."""
+        await asyncio.sleep(0)
+
     def send(
         self, topic: str, key: bytes, value: bytes, headers: Iterable[tuple[str, bytes]]
     ) -> None:

@@ -528,6 +528,23 @@ def test_what_was_durable_stays_so_over_a_rebalance() -> None:
     run(case)
 
 
+def test_chunks_are_counted_while_a_large_flush_is_under_way() -> None:
+    """Rows go out in portions: what is added between two of them is in the next flush at latest."""
+
+    async def case(worker: Worker) -> None:
+        worker.begin(0)
+        await worker.aggregation.process(requests(0, 35))
+        flushing = asyncio.create_task(worker.aggregation.flush())
+        await asyncio.sleep(0)
+        await worker.aggregation.process(requests(35, 58))
+        assert await flushing
+        assert await worker.aggregation.flush()
+        assert sum(worker.counts.values()) == 58
+        assert worker.floor == 50
+
+    run(case)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(BY_NAME["request"], min_size=1, max_size=60), st.integers(0, 2**32))
 def test_whatever_happens_the_broker_has_the_oracles_rows(

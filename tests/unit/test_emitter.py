@@ -161,3 +161,22 @@ def test_librdkafka_mock_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     emitter.close(1)
     with pytest.raises(EmitError, match="refused"):
         emitter.send("topic", b"k", b"\0" * (module.MAX_MESSAGE_BYTES + 1), [])
+
+
+@pytest.mark.usefixtures("_fake")
+def test_room_waits_for_the_broker_and_lets_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much is sent, the client's queue does not fill up and the loop goes on."""
+    monkeypatch.setattr(module, "MAX_OUTSTANDING", 10)
+    emitter, producer = made()
+    for _ in range(20):
+        emitter.send("topic", b"key", b"value", [])
+    others = []
+
+    async def case() -> None:
+        other = asyncio.create_task(asyncio.sleep(0))
+        other.add_done_callback(lambda _: others.append(len(producer.waiting)))
+        await emitter.room()
+
+    asyncio.run(case())
+    assert len(producer.waiting) == 10
+    assert others[0] > 10

@@ -17,9 +17,9 @@ ID, OTHER = "id-of-the-topic", "id-of-the-deleted-one"
 @pytest.mark.parametrize(
     ("committed", "metadata", "log_start", "log_end", "start", "lost_from"),
     [
-        # No commit yet: all that the log holds, and what it no longer holds is lost.
+        # No commit yet: all that the log holds; what it no longer holds was never this group's.
         (-1, "", 0, 10, 0, 0),
-        (-1, "", 4, 10, 4, 0),
+        (-1, "", 4, 10, 4, 4),
         # The usual case, with and without a broker that keeps metadata; at either end of the log.
         (7, f"{ID}@7", 0, 10, 7, 7),
         (7, ID, 0, 10, 7, 7),

@@ -10,7 +10,8 @@
 -- offsets, so the length of a block does not matter. Rows of equal rank are equal (a row depends
 -- only on the log), so it does not matter which of them stays.
 --
--- The identity leads with the hour so that a query of a few hours reads those; partition months
+-- The identity leads with the hour, so that rows of a few hours lie together and the skip index on
+-- window_start prunes all others, under FINAL too: it is part of the identity. Partition months
 -- and the absence of a TTL are as in 0001.
 --
 -- kafka_* is where the row itself stood in the topic of aggregates, for tracing; `topic_id` and
@@ -65,7 +66,7 @@ ORDER BY (toStartOfHour(window_start), signal, service, environment, provider, m
 CREATE OR REPLACE VIEW request_aggregates AS
 SELECT *
 FROM request_aggregates_stored FINAL
-SETTINGS do_not_merge_across_partitions_select_final = 1;
+SETTINGS do_not_merge_across_partitions_select_final = 1, use_skip_indexes_if_final = 1;
 
 CREATE TABLE IF NOT EXISTS resource_aggregates_stored
 (
@@ -100,7 +101,7 @@ ORDER BY (toStartOfHour(window_start), signal, host, device, metric,
 CREATE OR REPLACE VIEW resource_aggregates AS
 SELECT *
 FROM resource_aggregates_stored FINAL
-SETTINGS do_not_merge_across_partitions_select_final = 1;
+SETTINGS do_not_merge_across_partitions_select_final = 1, use_skip_indexes_if_final = 1;
 
 CREATE TABLE IF NOT EXISTS exposure_aggregates_stored
 (
@@ -131,7 +132,7 @@ ORDER BY (toStartOfHour(window_start), signal, experiment, variant,
 CREATE OR REPLACE VIEW exposure_aggregates AS
 SELECT *
 FROM exposure_aggregates_stored FINAL
-SETTINGS do_not_merge_across_partitions_select_final = 1;
+SETTINGS do_not_merge_across_partitions_select_final = 1, use_skip_indexes_if_final = 1;
 
 CREATE TABLE IF NOT EXISTS conversion_aggregates_stored
 (
@@ -165,4 +166,4 @@ ORDER BY (toStartOfHour(window_start), signal, experiment, variant, metric,
 CREATE OR REPLACE VIEW conversion_aggregates AS
 SELECT *
 FROM conversion_aggregates_stored FINAL
-SETTINGS do_not_merge_across_partitions_select_final = 1;
+SETTINGS do_not_merge_across_partitions_select_final = 1, use_skip_indexes_if_final = 1;

@@ -18,6 +18,8 @@ SCHEMA: Final = "dead_letter"
 KEPT_OF_VALUE: Final = DEAD_LETTERS.max_value_bytes // 2
 KEPT_OF_KEY: Final = DEAD_LETTERS.max_value_bytes // 8
 KEPT_OF_HEADERS: Final = DEAD_LETTERS.max_value_bytes // 8
+# 2299-12-31, the last day of ClickHouse's DateTime64: a producer may set any time.
+LAST_TIME_MS: Final = 10_413_791_999_999
 #: How the detail of a letter ends that does not hold the whole record.
 CUT: Final = " are kept."
 Header = tuple[str, bytes | None]
@@ -58,7 +60,7 @@ def dead_letter(
         "topic_id": topic_id,
         "partition": chunk.partition,
         "offset": int(chunk.offsets[bad.index]),
-        "record_time": max(0, int(chunk.timestamps[bad.index])),
+        "record_time": min(max(0, int(chunk.timestamps[bad.index])), LAST_TIME_MS),
         "reason": bad.reason,
         "detail": bad.detail + "".join(cut),
         "schema_id": None if bad.schema_id is None else _as_int32(bad.schema_id),

@@ -37,6 +37,10 @@ async def read_patiently(
     backoff = FIRST_BACKOFF_SECONDS
     while True:
         try:
+            if new := reader.new_ids(chunk):
+                await asyncio.to_thread(reader.resolve, new)
+                if not wanted():
+                    return None
             return reader.read(chunk)
         except RegistryUnavailableError as error:
             log.warning("waiting for the schema registry", error=str(error))

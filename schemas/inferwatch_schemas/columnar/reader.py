@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ from inferwatch_schemas.errors import SchemaRefusedError, UnknownSchemaError
 from inferwatch_schemas.wire import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 # Schema ids are signed ints to every registry: what lies above is asked of none.
 MAX_SCHEMA_ID: Final = 2**31 - 1
+# How long an id that is no schema of ours is not asked for again, and how many are remembered.
+REFUSED_SECONDS: Final = 10.0
+MAX_REFUSED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,11 @@ class ChunkReader:
     """Reads the chunks of one topic."""
 
     def __init__(
-        self, topic: Topic, registry: Registry, fields: Mapping[str, Sequence[str]]
+        self,
+        topic: Topic,
+        registry: Registry,
+        fields: Mapping[str, Sequence[str]],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare for a topic.
 
@@ -149,6 +157,7 @@ class ChunkReader:
             topic: The topic; only its schemas are events there.
             registry: Resolves the ids that records carry.
             fields: Columns to read, by schema name; a schema without any is only checked.
+            monotonic: A clock in seconds.
 
         Raises:
             SchemaRefusedError: A wanted field cannot be a column.
@@ -161,6 +170,30 @@ class ChunkReader:
             for name, reader in self._readers.items()
         }
         self._compiled: dict[int, _Compiled] = {}
+        # Ids that are no schema of ours, with the time until which they are not asked for again:
+        # one may be registered by and by.
+        self._refused: dict[int, tuple[float, BadRecord]] = {}
+        self._monotonic = monotonic
+
+    def new_ids(self, chunk: Chunk) -> list[int]:
+        """Schema ids of a chunk that ``read`` would have to ask the registry for."""
+        now = self._monotonic()
+        return [
+            schema_id
+            for schema_id in _distinct(self._ids(chunk))
+            if schema_id >= 0
+            and schema_id not in self._compiled
+            and self._refused.get(schema_id, (0.0,))[0] <= now
+        ]
+
+    def resolve(self, schema_ids: Sequence[int]) -> None:
+        """Ask the registry for these; may wait for its answers, so it is best done in a thread.
+
+        Raises:
+            RegistryUnavailableError: It does not answer.
+        """
+        for schema_id in schema_ids:
+            self._compile(schema_id)
 
     def read(self, chunk: Chunk) -> tuple[list[Part], list[BadRecord]]:
         """Columns of every record that is an event, and the others with their reasons.
@@ -169,17 +202,11 @@ class ChunkReader:
             RegistryUnavailableError: A schema id is new and the registry does not answer; nothing
                 was read, and the same call may be made again.
         """
-        ids = np.empty(len(chunk), np.int64)
-        framing.schema_ids(
-            chunk.data, chunk.value_starts, chunk.value_ends, self._topic.max_value_bytes, ids
-        )
-        if chunk.corrupt:
-            ids[list(chunk.corrupt)] = framing.CORRUPT
+        ids = self._ids(chunk)
         parts: list[Part] = []
         bad: list[BadRecord] = []
-        alike = len(ids) > 0 and ids.min() == ids.max()
-        for schema_id in [int(ids[0])] if alike else np.unique(ids).tolist():
-            rows = np.arange(len(ids)) if alike else np.flatnonzero(ids == schema_id)
+        for schema_id in _distinct(ids):
+            rows = np.flatnonzero(ids == schema_id)
             if schema_id < 0:
                 bad.extend(self._framing(chunk, int(row), schema_id) for row in rows)
                 continue
@@ -193,6 +220,16 @@ class ChunkReader:
         bad.sort(key=lambda record: record.index)
         return [part for part in parts if len(part.rows)], bad
 
+    def _ids(self, chunk: Chunk) -> NDArray[np.int64]:
+        """Schema id of each record, or a negative code for what has none."""
+        ids = np.empty(len(chunk), np.int64)
+        framing.schema_ids(
+            chunk.data, chunk.value_starts, chunk.value_ends, self._topic.max_value_bytes, ids
+        )
+        if chunk.corrupt:
+            ids[list(chunk.corrupt)] = framing.CORRUPT
+        return ids
+
     def _framing(self, chunk: Chunk, row: int, code: int) -> BadRecord:
         if code != framing.OVERSIZED:
             return BadRecord(row, *reasons.FRAMING[code])
@@ -203,12 +240,24 @@ class ChunkReader:
     def _compile(self, schema_id: int) -> _Compiled | BadRecord:
         if schema_id in self._compiled:
             return self._compiled[schema_id]
+        until, bad = self._refused.get(schema_id, (0.0, None))
+        if bad is not None and self._monotonic() < until:
+            return bad
+        found = self._ask(schema_id)
+        if isinstance(found, _Compiled):
+            self._compiled[schema_id] = found
+        else:
+            if len(self._refused) >= MAX_REFUSED:
+                self._refused.clear()
+            self._refused[schema_id] = (self._monotonic() + REFUSED_SECONDS, found)
+        return found
+
+    def _ask(self, schema_id: int) -> _Compiled | BadRecord:
         if schema_id > MAX_SCHEMA_ID:
             return BadRecord(-1, "unknown_schema", f"Schema id {schema_id} has more than 31 bits.")
         try:
             writer = self._registry.schema(schema_id)
         except UnknownSchemaError as error:
-            # Not remembered: it may be registered by the time the next record of it comes.
             return BadRecord(-1, "unknown_schema", f"{error}")
         name = _record_name(writer)
         if name not in self._readers:
@@ -222,8 +271,7 @@ class ChunkReader:
             program = compile_program(writer, self._readers[name], self._wanted[name])
         except SchemaRefusedError as error:
             return BadRecord(-1, "wrong_schema", str(error))
-        self._compiled[schema_id] = _Compiled(name, writer, program)
-        return self._compiled[schema_id]
+        return _Compiled(name, writer, program)
 
     def _part(
         self,
@@ -263,3 +311,10 @@ def _record_name(schema: Any) -> str:
     if isinstance(schema, dict) and schema.get("type") == "record":
         return str(schema["name"]).rpartition(".")[2]
     return ""
+
+
+def _distinct(ids: NDArray[np.int64]) -> list[int]:
+    """The ids, each once; without sorting where they are all the same, as they usually are."""
+    if len(ids) and ids.min() == ids.max():
+        return [int(ids[0])]
+    return [int(schema_id) for schema_id in np.unique(ids)]

@@ -94,8 +94,11 @@ class PartitionBlocks:
         return self._blocks[-1]
 
     def take_changed(self) -> Iterator[Row]:
-        """Rows that changed since the last call, of every block under way."""
-        for block in self._blocks:
+        """Rows that changed since the last call, of every block that is under way now.
+
+        Chunks may be added while the rows are taken: what a row shows was settled before.
+        """
+        for block in tuple(self._blocks):
             for row in block.take_changed():
                 row.fields["topic_id"] = self.topic_id
                 row.fields["partition"] = self.partition

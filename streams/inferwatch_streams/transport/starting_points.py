@@ -46,7 +46,10 @@ def choose_start(point: StartingPoint, topic_id: str) -> Assignment:
     commit without metadata is therefore believed (Kafka and it forget commits with their topic).
     """
     known, _, durable = point.metadata.partition(SEPARATOR)
-    if point.committed < 0 or known not in ("", topic_id):
+    if point.committed < 0:
+        # A new group has no claim to what retention removed before it came.
+        return Assignment(topic_id, start=point.log_start, lost_from=point.log_start)
+    if known not in ("", topic_id):
         return Assignment(topic_id, start=point.log_start, lost_from=0)
     if known and point.committed > point.log_end:
         return Assignment(topic_id, start=point.log_start, lost_from=0)
