@@ -7,13 +7,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from inferwatch_clickhouse.queries import ServiceRates, Totals
 
 MANY_ERRORS: Final = 0.05
+# Wider than any table, to measure what it needs: measured against a console it is cut to that.
+ANY_WIDTH: Final = 10_000
 EXAMPLE: Final = (
     "SELECT window_start, service, model, requests, error_rate, p50, p95, p99 "
     "FROM requests_1m ORDER BY window_start DESC LIMIT 10"
@@ -63,8 +66,17 @@ def status_line(shot: Snapshot) -> str:
     )
 
 
-def table(shot: Snapshot) -> RenderableType:
-    """The live view."""
+def live(shot: Snapshot, console: Console) -> RenderableType:
+    """The table where the console is wide enough for all its figures, else plain lines."""
+    shown = table(shot)
+    room = console.options.update(max_width=ANY_WIDTH)
+    if Measurement.get(console, room, shown).maximum > console.width:
+        return Group(*(Text(line) for line in (*plain_lines(shot), *shot.news)))
+    return Group(shown, *(Text(line) for line in (status_line(shot), *shot.news)))
+
+
+def table(shot: Snapshot) -> Table:
+    """Requests by service and model, one row each."""
     when = "no events yet" if shot.until is None else f"{shot.until:%Y-%m-%d %H:%M:%S} UTC"
     shown = Table(
         title=f"Requests, last {shot.seconds:.0f} s of event time until {when}",
@@ -81,7 +93,7 @@ def table(shot: Snapshot) -> RenderableType:
             seconds_text(rate.p50), seconds_text(rate.p95), seconds_text(rate.p99),
             f"{rate.tokens_per_second:,.0f}", _cost(rate.cost_usd_per_hour),
         )  # fmt: skip
-    return Group(shown, Text(status_line(shot)), *(Text(line) for line in shot.news))
+    return shown
 
 
 def plain_lines(shot: Snapshot) -> list[str]:
@@ -97,8 +109,14 @@ def plain_lines(shot: Snapshot) -> list[str]:
     return [f"{when}{status_line(shot)}", *(f"  {line}" for line in lines)]
 
 
-def summary_lines(totals: Totals, data: Path) -> list[str]:
-    """What everything came to that the data folder holds, and how to ask for more."""
+def summary_lines(totals: Totals, data: Path, *, place: str = "folder") -> list[str]:
+    """What everything came to, also of earlier demos, and how to ask for more.
+
+    Args:
+        totals: Of all that was ever counted there.
+        data: Folder of the demo.
+        place: Where the totals are kept, in a word.
+    """
     lines = []
     if totals.requests:
         lines.append(
@@ -117,7 +135,8 @@ def summary_lines(totals: Totals, data: Path) -> list[str]:
     if totals.measurements:
         lines.append(f"{totals.measurements:,} measurements of resources")
     return [
-        *(lines or ["Nothing was counted."]),
+        f"In this {place}, earlier demos included:",
+        *(f"  {line}" for line in lines or ["nothing was counted"]),
         "Ask for more:",
         f'  inferwatch query --data {shlex.quote(str(data))} "{EXAMPLE}"',
     ]
