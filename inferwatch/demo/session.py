@@ -17,6 +17,7 @@ from inferwatch.demo import view
 from inferwatch.demo.meters import arrived
 from inferwatch.demo.stack import Stack
 from inferwatch.traces.events import TraceEvent
+from inferwatch_agents.errors import PublishError
 from inferwatch_agents.host import HostSampler
 from inferwatch_agents.publisher import Publisher
 from inferwatch_clickhouse import queries
@@ -70,9 +71,12 @@ class Load:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the event in hand, and wait for it."""
+        """Tell it to end after the event in hand."""
         self._stop.set()
-        self._thread.join()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the broker has acknowledged everything, at most so long."""
+        self._thread.join(seconds)
 
     @property
     def ended(self) -> bool:
@@ -125,7 +129,7 @@ class Session:
         """Play the load to its end, or until told to stop; the lines of the summary.
 
         Raises:
-            EmbeddedError: A worker ended.
+            EndedError: The broker, ClickHouse or a worker ended.
             Exception: Whatever the load failed with.
         """
         self._began = time.monotonic()
@@ -142,24 +146,53 @@ class Session:
                     self._stack.check()
                     show()
                     self._stop.wait(TICK_SECONDS)
+                return self._finish(show)
+            except Exception:
+                # What ended explains more than what failed for want of it.
+                self._stack.check()
+                raise
             finally:
+                # No waiting: the load may be at a broker that is gone. Its thread is a daemon.
                 self._load.stop()
-                self._sampler.stop()
-            if self._load.error is not None:
-                raise self._load.error
-            if self._load.limited:
-                self._news.append(
-                    f"The load ends after {EMBEDDED_MAX_EVENTS:,} events: the embedded broker "
-                    "keeps them all in memory. Use --kafka for more."
-                )
-            self._publisher.flush(LANDING_SECONDS)
-            self._samples.flush(LANDING_SECONDS)
-            landed = self._wait_until_landed(show)
-            show()
-            lines = view.summary_lines(queries.totals(self._clickhouse), self._stack.data)
+                self._sampler.stop(timeout=0)
+
+    def _finish(self, show: Callable[[], None]) -> list[str]:
+        self._load.stop()
+        self._sampler.stop()
+        while not self._load.ended:
+            self._stack.check()
+            self._load.wait(TICK_SECONDS)
+        if self._load.error is not None:
+            raise self._load.error
+        if self._load.limited:
+            self._news.append(
+                f"The load ends after {EMBEDDED_MAX_EVENTS:,} events: the embedded broker "
+                "keeps them all in memory. Use --kafka for more."
+            )
+        self._flush_samples()
+        landed = self._wait_until_landed(show)
+        show()
+        self._stack.check()
+        lines = view.summary_lines(
+            queries.totals(self._clickhouse),
+            self._stack.data,
+            place="folder" if self._stack.embedded_clickhouse else "database",
+        )
         if not landed and not self._stop.is_set():
             lines.insert(0, "Not everything had landed in time; the logs say why.")
         return lines
+
+    def _flush_samples(self) -> None:
+        deadline = time.monotonic() + LANDING_SECONDS
+        while True:
+            self._stack.check()
+            try:
+                self._samples.flush(TICK_SECONDS)
+            except PublishError:
+                if self._samples.failed or time.monotonic() >= deadline:
+                    raise
+            else:
+                return
 
     def _wait_until_landed(self, show: Callable[[], None]) -> bool:
         deadline = time.monotonic() + LANDING_SECONDS
@@ -183,7 +216,7 @@ class Session:
     def _shown(self) -> Iterator[Callable[[], None]]:
         if self._console.is_terminal:
             with Live(console=self._console, auto_refresh=False) as live:
-                yield lambda: live.update(view.table(self._snapshot()), refresh=True)
+                yield lambda: live.update(view.live(self._snapshot(), self._console), refresh=True)
             return
         last = float("-inf")
         told = 0

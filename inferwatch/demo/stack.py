@@ -1,6 +1,7 @@
 """Everything that a demo runs on: broker, ClickHouse, registry and workers, as children."""
 
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -9,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from inferwatch.demo.meters import Meters, read_meters
 from inferwatch.embedded.broker import EmbeddedBroker
 from inferwatch.embedded.clickhouse import EmbeddedClickHouse
-from inferwatch.embedded.errors import EmbeddedError, StartError
+from inferwatch.embedded.errors import EmbeddedError, EndedError
 from inferwatch.embedded.kafka import ApacheKafka
 from inferwatch.embedded.pinned_catalogue import PinnedSchema
 from inferwatch.embedded.pinned_registry import PinnedRegistryServer
@@ -28,6 +29,11 @@ from inferwatch_schemas.topics import TOPICS, topic_of
 
 ROLES: Final = ("aggregation", "sink")
 WORKER_START_SECONDS: Final = 90.0
+WORKER_STOP_SECONDS: Final = 10.0
+# Where a worker cannot hand anything over, because what it needs has ended.
+BROKEN_STOP_SECONDS: Final = 1.0
+
+Server: TypeAlias = EmbeddedClickHouse | EmbeddedBroker | ApacheKafka
 # The embedded broker lets a group's first member wait half its session timeout.
 EMBEDDED_SESSION_SECONDS: Final = 6
 
@@ -70,7 +76,9 @@ class Stack:
         self._ingredients = ingredients
         self._say = say
         self._stop = contextlib.ExitStack()
+        self._servers: dict[str, tuple[Server, Path]] = {}
         self._workers: dict[str, Child] = {}
+        self._broken = False
         self._ports: dict[str, int] = {}
 
     @property
@@ -118,7 +126,7 @@ class Stack:
         if wanted.clickhouse is None:
             self._say("starting the embedded ClickHouse ...")
             engine = EmbeddedClickHouse(wanted.data / "clickhouse", self.logs)
-            self._stop.enter_context(engine)
+            self._start_server("The embedded ClickHouse", engine, "clickhouse.log")
             self.clickhouse = ClickHouseSettings(url=engine.url)
         else:
             self.clickhouse = wanted.clickhouse
@@ -131,7 +139,7 @@ class Stack:
         for role in ROLES:
             self._start_worker(role)
         for role, child in self._workers.items():
-            child.wait_ready(lambda role=role: self.meters(role).ready, WORKER_START_SECONDS)  # type: ignore[misc]  # a lambda's default
+            child.wait_ready(functools.partial(self._ready, role), WORKER_START_SECONDS)
         self._publish_endpoints()
 
     def _broker(self) -> tuple[KafkaSettings, str]:
@@ -140,11 +148,24 @@ class Stack:
             return wanted.kafka, f"Kafka at {wanted.kafka.bootstrap_servers}"
         if wanted.apache:
             self._say("starting Apache Kafka (the first time it is fetched from Maven Central) ...")
-            kafka = self._stop.enter_context(ApacheKafka(wanted.data / "kafka", self.logs))
+            kafka = ApacheKafka(wanted.data / "kafka", self.logs)
+            self._start_server("Apache Kafka", kafka, "kafka.log")
             return KafkaSettings(kafka.bootstrap_servers), "Apache Kafka"
         self._say("starting the embedded broker ...")
-        broker = self._stop.enter_context(EmbeddedBroker(self.logs))
+        broker = EmbeddedBroker(self.logs)
+        self._start_server("The embedded Kafka broker", broker, "broker.log")
         return KafkaSettings(broker.bootstrap_servers), "the embedded broker"
+
+    def _start_server(self, name: str, server: Server, log: str) -> None:
+        # Before the start, which may be interrupted while its child already runs.
+        self._stop.callback(server.stop)
+        server.start()
+        self._servers[name] = server, self.logs / log
+
+    @property
+    def embedded_clickhouse(self) -> bool:
+        """Whether ClickHouse is one of our own, with its tables in the folder."""
+        return self._ingredients.clickhouse is None
 
     @property
     def embedded_broker(self) -> bool:
@@ -176,25 +197,35 @@ class Stack:
 
     def _stop_workers(self) -> None:
         # At once: each waits for what it still has to hand over.
+        seconds = BROKEN_STOP_SECONDS if self._broken else WORKER_STOP_SECONDS
         with ThreadPoolExecutor() as pool:
-            for stopped in [pool.submit(child.stop) for child in self._workers.values()]:
+            for stopped in [pool.submit(child.stop, seconds) for child in self._workers.values()]:
                 stopped.result()
+
+    def _ready(self, role: str) -> bool:
+        self.check()
+        return self.meters(role).ready
 
     def meters(self, role: str) -> Meters:
         """What a worker's metrics say now; zeros while it does not answer."""
         return read_meters(self._ports[role])
 
     def check(self) -> None:
-        """Make sure that the workers run.
+        """Make sure that everything that was started runs.
 
         Raises:
-            StartError: One has ended; names its log.
+            EndedError: Something has ended; names its log. Servers come first, as workers may end
+                for want of them.
         """
+        for name, (server, log) in self._servers.items():
+            self._require(name, server, log)
         for role, child in self._workers.items():
-            if not child.alive:
-                raise StartError(
-                    f"The {role} worker has ended; its log is {self.logs / f'{role}.log'}."
-                )
+            self._require(f"The {role} worker", child, self.logs / f"{role}.log")
+
+    def _require(self, name: str, server: Server | Child, log: Path) -> None:
+        if not server.alive:
+            self._broken = True
+            raise EndedError(f"{name} has ended; its log is {log}.")
 
     def _publish_endpoints(self) -> None:
         """Tell ``inferwatch query --data`` where to ask while the demo runs."""

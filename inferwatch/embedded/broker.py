@@ -67,6 +67,11 @@ class EmbeddedBroker:
             raise EmbeddedError(f"{_NAME} is not running.")
         return self._child.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether the broker was started and still runs."""
+        return self._child is not None and self._child.alive
+
     def start(self) -> None:
         """Start the broker and wait until it answers.
 

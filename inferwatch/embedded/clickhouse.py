@@ -64,6 +64,11 @@ class EmbeddedClickHouse:
             raise EmbeddedError(f"{_NAME} was not started yet.")
         return self._child.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether the server was started and still runs."""
+        return self._child is not None and self._child.alive
+
     def start(self) -> None:
         """Start the server and wait until it answers `/ping`.
 

@@ -17,5 +17,9 @@ class DownloadError(EmbeddedError):
     """The artifacts of a server could not be fetched."""
 
 
+class EndedError(EmbeddedError):
+    """A server ended while it was needed; the message names its log."""
+
+
 class StartError(EmbeddedError):
     """A server ended, or was not ready in time; the message quotes the end of its log."""

@@ -106,6 +106,11 @@ class ApacheKafka:
             raise EmbeddedError(f"{_NAME} was not started yet.")
         return self._child.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether the node was started and still runs."""
+        return self._child is not None and self._child.alive
+
     def start(self) -> None:
         """Start the node and wait until it answers.
 
