@@ -1,11 +1,14 @@
 """``inferwatch demo``: the whole pipeline on this machine, to be watched."""
 
+import itertools
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Final
@@ -14,12 +17,12 @@ import typer
 from rich.console import Console
 
 from inferwatch import options
-from inferwatch.commands.replay import speed_factor
+from inferwatch.commands.replay import INTERRUPTED, speed_factor
 from inferwatch.demo.session import EMBEDDED_MAX_EVENTS, Plan, Session
 from inferwatch.demo.stack import Ingredients, Stack
 from inferwatch.load.generator import Announcement, Generator, GeneratorSettings, announced
 from inferwatch.traces import formats
-from inferwatch.traces.events import TraceEvent
+from inferwatch.traces.events import TraceEvent, TraceOptions
 
 KEPT_NEWS: Final = 100
 FORMATS: Final = ", ".join(known.name for known in formats.FORMATS)
@@ -42,6 +45,16 @@ def demo(  # noqa: PLR0913  # an option is a parameter
             metavar="X|max", help="Times the trace's own pace, or as fast as the broker takes it."
         ),
     ] = "max",
+    start: Annotated[
+        datetime | None,
+        typer.Option(
+            help="When the trace's own clock read zero, in UTC; for formats without time of day.",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        ),
+    ] = None,
+    service: Annotated[
+        str | None, typer.Option(help="Name of the trace's service, in place of the format's.")
+    ] = None,
     rate: Annotated[
         float, typer.Option(help="Requests a second of the generated load.", min=0.1, max=5000)
     ] = GeneratorSettings().rate,
@@ -71,26 +84,37 @@ def demo(  # noqa: PLR0913  # an option is a parameter
     console = Console()
     news: deque[str] = deque(maxlen=KEPT_NEWS)
     folder = (data or options.default_data_dir()).expanduser().absolute()
-    events = _trace(trace) if trace else None
+    if not trace and (start or service):
+        raise typer.BadParameter("--start and --service need a trace.", param_hint="--trace")
+    told = TraceOptions(start.replace(tzinfo=UTC) if start else None, service)
+    events = _trace(trace, told) if trace else None
     factor = speed_factor(speed)
     ingredients = Ingredients(folder, kafka, apache_kafka, clickhouse, registry_url)
 
     def say(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    with _interruptible() as stop, Stack(ingredients, say) as stack:
-        say(f"ClickHouse: {stack.clickhouse.url}, database {stack.clickhouse.database}")
-        say(f"Kafka: {stack.kafka.bootstrap_servers} ({stack.broker})")
-        say(f"Schema registry: {stack.registry_url}")
-        say(f"Kept in {folder}")
-        if stack.embedded_broker:
-            say(f"The embedded broker is in memory: at most {EMBEDDED_MAX_EVENTS:,} events.")
-        if events is None:
-            plan = Plan(_generated(rate, seed, news), 1.0, seconds, live=True)
-        else:
-            plan = Plan(events, factor, seconds, live=False)
-        lines = Session(stack, plan, news, stop, console).run()
-        say("stopping ...")
+    with _interruptible() as interruption:
+        try:
+            with Stack(ingredients, say) as stack:
+                interruption.starting = False
+                say(f"ClickHouse: {stack.clickhouse.url}, database {stack.clickhouse.database}")
+                say(f"Kafka: {stack.kafka.bootstrap_servers} ({stack.broker})")
+                say(f"Schema registry: {stack.registry_url}")
+                say(f"Kept in {folder}")
+                if stack.embedded_broker:
+                    say(
+                        f"The embedded broker is in memory: at most {EMBEDDED_MAX_EVENTS:,} events."
+                    )
+                if events is None:
+                    plan = Plan(_generated(rate, seed, news), 1.0, seconds, live=True)
+                else:
+                    plan = Plan(events, factor, seconds, live=False)
+                lines = Session(stack, plan, news, interruption.stop, console).run()
+                say("stopping ...")
+        except KeyboardInterrupt:
+            say("stopped.")
+            raise typer.Exit(INTERRUPTED) from None
     for line in lines:
         say(line)
 
@@ -104,11 +128,11 @@ def _generated(rate: float, seed: int, news: "deque[str]") -> Iterator[TraceEven
     return announced(generator.events(time.time_ns() // 1000), announce)
 
 
-def _trace(given: list[str]) -> Iterator[TraceEvent]:
-    """Events of ``FORMAT:FILE``, several of one format merged.
+def _trace(given: list[str], told: TraceOptions) -> Iterator[TraceEvent]:
+    """Events of ``FORMAT:FILE``, several of one format merged; the first has been read already.
 
     Raises:
-        TraceError: The format is unknown, or a file cannot be read.
+        TraceError: The format is unknown, a file cannot be read, or its first row is malformed.
     """
     names, files = [], []
     for each in given:
@@ -121,24 +145,42 @@ def _trace(given: list[str]) -> Iterator[TraceEvent]:
         files.append(Path(file))
     if len(set(names)) > 1:
         raise typer.BadParameter("All traces must be of one format.", param_hint="--trace")
-    return formats.events(names[0], files)
+    events = formats.events(names[0], files, told)
+    first = list(itertools.islice(events, 1))
+    return itertools.chain(first, events)
+
+
+@dataclass
+class Interruption:
+    """How Ctrl-C and SIGTERM are taken.
+
+    Attributes:
+        stop: Set by the first.
+        starting: Whether the first ends what is under way at once, as a start may wait for long.
+    """
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    starting: bool = True
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; a second ends the program as usual."""
-    stop = threading.Event()
+def _interruptible() -> Iterator[Interruption]:
+    """Take the first signal in an orderly way; after a second, any other ends the program."""
+    interruption = Interruption()
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        if interruption.stop.is_set():
             signal.signal(number, usual[number])
-        stop.set()
+            return
+        interruption.stop.set()
+        if interruption.starting:
+            raise KeyboardInterrupt
 
     usual: dict[int, Callable[[int, FrameType | None], object] | int | None] = {
         number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield stop
+        yield interruption
     finally:
         for number, handler in usual.items():
             signal.signal(number, handler)
