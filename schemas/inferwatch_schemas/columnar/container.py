@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from inferwatch_schemas.releases import Schema
 
 MAGIC: Final = b"Obj\x01"
-#: The fields appended to every record; ClickHouse's columns have these names.
 TOPIC_ID: Final = "kafka_topic_id"
 PARTITION: Final = "kafka_partition"
 OFFSET: Final = "kafka_offset"
-# ORIGIN_BYTES: a symbol byte and two numbers of at most ten bytes each.
+#: The fields appended to every record; ClickHouse's columns have these names.
 ORIGIN: Final = (TOPIC_ID, PARTITION, OFFSET)
+# A symbol byte and two numbers of at most ten bytes each.
 ORIGIN_BYTES: Final = 21
 
 _META: Final[Any] = {"type": "map", "values": "bytes"}
