@@ -14,6 +14,7 @@ from inferwatch_schemas.columnar.burial import Burial
 from inferwatch_schemas.columnar.cursors import Cursors
 from inferwatch_schemas.columnar.patience import read_patiently
 from inferwatch_schemas.columnar.reader import ChunkReader
+from inferwatch_schemas.columnar.waits import Waits
 from inferwatch_schemas.emitter import SENT_AT_ONCE
 from inferwatch_schemas.errors import EmitError
 from inferwatch_schemas.topics import AGGREGATES
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SOURCE: Final = "inferwatch/aggregation"
+#: What a flush waits for, until one succeeds.
+ACKNOWLEDGEMENT: Final = "Kafka to acknowledge rows"
 ADMIN_TIMEOUT_SECONDS: Final = 10.0
 # Closed blocks of one partition that may wait for the broker before no more is read.
 MAX_WAITING: Final = 4
@@ -78,6 +81,7 @@ class Aggregation:
         self._buried = False
         self._flushing = asyncio.Lock()
         self.cursors = Cursors(time.monotonic)
+        self.waits = Waits(time.monotonic)
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -122,7 +126,10 @@ class Aggregation:
         at = (chunk.topic, chunk.partition)
         blocks = self._partitions[at]
         read = await read_patiently(
-            self._readers[chunk.topic], chunk, lambda: self._partitions.get(at) is blocks
+            self._readers[chunk.topic],
+            chunk,
+            lambda: self._partitions.get(at) is blocks,
+            self.waits,
         )
         if read is None:
             return
@@ -172,6 +179,7 @@ class Aggregation:
             taken = dict(self._partitions)
             closed = {at: blocks.waiting for at, blocks in taken.items()}
             positions = {at: blocks.position for at, blocks in taken.items()}
+            self.waits.begin(ACKNOWLEDGEMENT)
             try:
                 await self._deliver(taken.values())
             except EmitError as error:
@@ -181,6 +189,7 @@ class Aggregation:
                     # A dead letter may have failed too, and only reading finds it again.
                     self.cursors.read_again = True
                 return False
+            self.waits.end(ACKNOWLEDGEMENT)
             self._buried = False
             for at, blocks in taken.items():
                 blocks.acknowledge(closed[at])

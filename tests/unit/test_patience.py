@@ -8,6 +8,7 @@ import pytest
 
 from inferwatch_schemas.columnar import patience
 from inferwatch_schemas.columnar.reader import REFUSED_SECONDS, ChunkReader
+from inferwatch_schemas.columnar.waits import Waits
 from inferwatch_schemas.errors import RegistryUnavailableError, UnknownSchemaError
 from inferwatch_schemas.releases import Schema
 from inferwatch_schemas.topics import REQUESTS
@@ -46,7 +47,9 @@ def test_a_slow_registry_does_not_hold_the_event_loop() -> None:
 
     async def case() -> int:
         turns = 0
-        reading = asyncio.create_task(patience.read_patiently(reader, GARBAGE, lambda: True))
+        reading = asyncio.create_task(
+            patience.read_patiently(reader, GARBAGE, lambda: True, Waits(time.monotonic))
+        )
         while not reading.done():
             await asyncio.sleep(0.01)
             turns += 1
@@ -76,9 +79,17 @@ def test_waiting_ends_when_the_chunk_is_no_longer_wanted(monkeypatch: pytest.Mon
     """While the registry is away the chunk waits, and is dropped with its partition."""
     monkeypatch.setattr(patience, "FIRST_BACKOFF_SECONDS", 0.01)
     reader = ChunkReader(REQUESTS, SlowRegistry(failures=9), {})
+    waits = Waits(time.monotonic)
     answers = iter([True, False])
+    told: list[set[str]] = []
+
+    def wanted() -> bool:
+        told.append(set(waits.seconds()))
+        return next(answers)
 
     async def case() -> None:
-        assert await patience.read_patiently(reader, GARBAGE, lambda: next(answers)) is None
+        assert await patience.read_patiently(reader, GARBAGE, wanted, waits) is None
 
     asyncio.run(case())
+    assert told == [{patience.REGISTRY}] * 2
+    assert waits.seconds() == {}

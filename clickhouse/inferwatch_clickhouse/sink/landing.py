@@ -17,6 +17,7 @@ from inferwatch_schemas.columnar.burial import Burial
 from inferwatch_schemas.columnar.cursors import Cursors
 from inferwatch_schemas.columnar.patience import read_patiently
 from inferwatch_schemas.columnar.reader import ChunkReader
+from inferwatch_schemas.columnar.waits import Waits
 from inferwatch_schemas.errors import EmitError
 from inferwatch_schemas.topics import BY_NAME, SOURCES, TOPICS
 
@@ -72,6 +73,7 @@ class Landing:
         self._readers = {topic.name: ChunkReader(topic, registry, {}) for topic in TOPICS}
         self._burial = Burial(emitter, registry, settings.group, clock)
         self.cursors = Cursors(time.monotonic)
+        self.waits = Waits(time.monotonic)
         self._topic_ids: dict[str, str] = {}
         self._loads = Loads()
         self._batch: Batch | None = None
@@ -117,7 +119,9 @@ class Landing:
         if not self.cursors.accepts(chunk):
             return
         epoch = self._epoch
-        read = await read_patiently(self._readers[chunk.topic], chunk, lambda: epoch == self._epoch)
+        read = await read_patiently(
+            self._readers[chunk.topic], chunk, lambda: epoch == self._epoch, self.waits
+        )
         if read is None:
             return
         parts, bad = read
@@ -150,11 +154,14 @@ class Landing:
                 self._batch = Batch(dict(self._positions), self._loads.take())
             batch = self._batch
             while batch.loads:
-                if not await self._insert(batch.loads[0], epoch):
+                with self.waits.during(f"ClickHouse to take {batch.loads[0].table.storage}"):
+                    inserted = await self._insert(batch.loads[0], epoch)
+                if not inserted:
                     return
                 del batch.loads[0]
             try:
-                await self._emitter.settle()
+                with self.waits.during("Kafka to acknowledge dead letters"):
+                    await self._emitter.settle()
             except EmitError as error:
                 # Only reading finds the dead letters again. Until then nothing is committed.
                 log.warning("dead letters not acknowledged", error=str(error))
