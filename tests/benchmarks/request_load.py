@@ -49,11 +49,21 @@ class Load:
 
     Attributes:
         values: Values of Kafka records.
+        groups: Service and model of each.
         totals: By window number, service and model.
     """
 
     values: list[bytes]
+    groups: list[tuple[str, str]]
     totals: dict[Group, Totals]
+
+    def service_keys(self) -> list[bytes]:
+        """The key of each record as the topic catalogue has it."""
+        return [service.encode() for service, _ in self.groups]
+
+    def group_keys(self) -> list[bytes]:
+        """A key for each record that puts a group's records into one partition."""
+        return [f"{service}|{model}".encode() for service, model in self.groups]
 
 
 def bin_of(seconds: float) -> int:
@@ -61,24 +71,39 @@ def bin_of(seconds: float) -> int:
     return math.ceil(math.log2(seconds) * 32) - 1
 
 
-def make_load(seed: int, events: int, groups: int, start_micros: int = START_MICROS) -> Load:
-    """Events out of order over several minutes."""
+def make_load(
+    seed: int,
+    events: int,
+    groups: int,
+    start_micros: int = START_MICROS,
+    of: int | None = None,
+) -> Load:
+    """Events out of order over several minutes.
+
+    Args:
+        seed: Of the chance that makes them.
+        events: How many.
+        groups: A size of ``GROUPS``.
+        start_micros: Event time of the first, before it is put out of order.
+        of: Take the first ``events`` of a load of so many, with its events a second.
+    """
     chance = random.Random(seed)  # noqa: S311 -- a load, no secret
     release = releases.latest("request")
     schema = fastavro.parse_schema(release.schema)
     prefix = struct.pack(">bI", 0, release.id)
     services, models = GROUPS[groups]
     totals: dict[Group, Totals] = defaultdict(Totals)
-    values = []
+    values, chosen = [], []
     for number in range(events):
-        at = start_micros + number * SPREAD_SECONDS * MICROS // events
+        at = start_micros + number * SPREAD_SECONDS * MICROS // (of or events)
         event = _event(chance, number, at, services, models)
         _add(totals, event)
         body = io.BytesIO()
         body.write(prefix)
         fastavro.schemaless_writer(body, schema, event)
         values.append(body.getvalue())
-    return Load(values, dict(totals))
+        chosen.append((event["service_name"], event["gen_ai_request_model"]))
+    return Load(values, chosen, dict(totals))
 
 
 def _event(
@@ -125,22 +150,35 @@ def _add(totals: dict[Group, Totals], event: dict[str, Any]) -> None:
     group.first_token_bins[bin_of(event["time_to_first_token_seconds"])] += 1
 
 
-def publish(kafka: KafkaSettings, topic: str, values: list[bytes]) -> None:
-    """Send values to the partitions in turn, and wait for the broker."""
+def publish(
+    kafka: KafkaSettings, topic: str, values: list[bytes], keys: list[bytes] | None = None
+) -> None:
+    """Send values to the partitions by their keys as Java does, or in turn, and await the broker.
+
+    Args:
+        kafka: Where.
+        topic: Which has ``PARTITIONS`` partitions.
+        values: Of the records.
+        keys: Of the records (``Load.service_keys``, ``Load.group_keys``); in turn when None.
+    """
     producer = Producer(
         {
             **kafka.confluent(),
             "compression.type": "zstd",
             "linger.ms": 50,
+            "partitioner": "murmur2_random",
             "queue.buffering.max.messages": 1_000_000,
             "queue.buffering.max.kbytes": 1_000_000,
         },
         logger=SILENT,
     )
     for number, value in enumerate(values):
+        where: dict[str, Any] = (
+            {"key": keys[number]} if keys else {"partition": number % PARTITIONS}
+        )
         while True:
             try:
-                producer.produce(topic, value, partition=number % PARTITIONS)
+                producer.produce(topic, value, **where)
                 break
             except BufferError:
                 producer.poll(0.1)

@@ -1,0 +1,40 @@
+"""The contender that this project is: the aggregation of ``inferwatch worker``."""
+
+import sys
+from pathlib import Path
+
+from inferwatch_schemas.admin import TopicAdmin
+from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.topics import REQUESTS, TOPICS
+from tests.benchmarks.measuring import SESSION_SECONDS, WARM_UP_SECONDS, Cost, started
+from tests.benchmarks.request_load import Load, publish
+from tests.benchmarks.rows import Rows
+from tests.benchmarks.totals import check, merged
+
+
+def run_inferwatch(kafka: KafkaSettings, folder: Path, warm_up: Load, load: Load) -> Cost:
+    """``inferwatch worker --only aggregation``, until the broker has its last row."""
+    TopicAdmin(kafka).create(TOPICS)
+    command = [sys.executable, "-c", "from inferwatch.main import run; run()"]
+    rows = Rows(kafka)
+    try:
+        with started(
+            [*command, "worker", "--only", "aggregation"],
+            folder,
+            INFERWATCH_AGGREGATION_SESSION_TIMEOUT_SECONDS=SESSION_SECONDS,
+            **kafka.to_environment(),
+        ) as worker:
+            publish(kafka, REQUESTS.name, warm_up.values)
+            worker.wait(lambda: rows.reach(len(warm_up.values)), WARM_UP_SECONDS)
+            worker.pause()
+            publish(kafka, REQUESTS.name, load.values)
+            events = len(load.values)
+            cost = worker.cost_until(
+                lambda: rows.reach(len(warm_up.values) + events),
+                events,
+                limit_seconds=60 + events / 20_000,
+            )
+        check("inferwatch", rows.totals(), merged(warm_up.totals, load.totals))
+        return cost
+    finally:
+        rows.close()
