@@ -42,6 +42,10 @@ test-kafka: $(INSTALLED) ## Run the tests on Apache Kafka and a registry (needs 
 bench: $(INSTALLED) ## Measure what an event costs, beside plain Faust (minutes): make bench ARGS="--runs 1"
 	$(BIN)/python -m tests.benchmarks.cost_per_event $(ARGS)
 
+.PHONY: bench-latency
+bench-latency: $(INSTALLED) ## Measure the time from producing an event to querying it (2 minutes)
+	$(BIN)/python -m tests.benchmarks.latency $(ARGS)
+
 .PHONY: check
 check: $(INSTALLED) ## Check style, types, layers, schemas and docker-compose.yml
 	$(BIN)/ruff check
