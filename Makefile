@@ -9,6 +9,8 @@
 
 # Options that are passed through: make demo ARGS="--seconds 30", make test ARGS="-k wire".
 ARGS ?=
+# Seeds of each scenario of make chaos; SEED=7 runs that one alone.
+SEEDS ?= 20
 # The Python that .venv is made with; the first of PYTHONS that is new enough when empty.
 PYTHON ?=
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3.11 python3.12 python3.13 python3)
@@ -32,11 +34,15 @@ demo: $(INSTALLED) ## Run the whole pipeline on this machine: make demo ARGS="--
 
 .PHONY: test
 test: $(INSTALLED) ## Run the tests that need nothing but .venv, on two processes
-	$(BIN)/python -m pytest -m "not kafka" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not kafka and not chaos" -n 2 --dist loadfile $(ARGS)
 
 .PHONY: test-kafka
 test-kafka: $(INSTALLED) ## Run the tests on Apache Kafka and a registry (needs Java 21 and Maven)
-	$(BIN)/python -m pytest -m kafka $(ARGS)
+	$(BIN)/python -m pytest -m "kafka and not chaos" $(ARGS)
+
+.PHONY: chaos
+chaos: $(INSTALLED) ## Break things under load and compare every row: make chaos SEEDS=20 ARGS="-k killed"
+	SEEDS=$(SEEDS) $(BIN)/python -m pytest -m chaos $(ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure what an event costs, beside plain Faust (minutes): make bench ARGS="--runs 1"

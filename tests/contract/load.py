@@ -8,7 +8,8 @@ import io
 import json
 import random
 import struct
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -68,16 +69,25 @@ class Log:
 
     Attributes:
         records: Acknowledged events.
+
+    Args:
+        kafka: Where to.
+        settings: The producer's, in place of zstd and a linger of 20 ms.
+        flush_seconds: How long the broker may take to acknowledge what was sent.
     """
 
-    def __init__(self, kafka: KafkaSettings, *, linger_ms: int = 20) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        settings: Mapping[str, Any] | None = None,
+        flush_seconds: float = 30,
+    ) -> None:
         self.records: list[Record] = []
         self._random = random.Random(7)  # noqa: S311 -- a load, no secret
         self._partitions = {topic.name: topic.partitions for topic in TOPICS}
-        self._producer = Producer(
-            {**kafka.confluent(), "compression.type": "zstd", "linger.ms": linger_ms},
-            logger=SILENT,
-        )
+        self._flush_seconds = flush_seconds
+        usual = {"compression.type": "zstd", "linger.ms": 20}
+        self._producer = Producer({**kafka.confluent(), **usual, **(settings or {})}, logger=SILENT)
 
     def publish(self, events: Iterable[Event]) -> None:
         """Send events and wait until all are acknowledged."""
@@ -97,11 +107,57 @@ class Log:
                 on_delivery=acknowledged,
             )
             self._producer.poll(0)
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(self._flush_seconds) == 0
 
     def of(self, schema: str) -> list[Record]:
         """The acknowledged events of one schema."""
         return [record for record in self.records if record.schema == schema]
+
+
+class Publishing:
+    """Publishes a load in slices from a thread, until told to send the rest at once.
+
+    Args:
+        log: Publishes, and keeps what was acknowledged.
+        events: The load.
+        slices: Into how many parts it is cut; each is acknowledged before the next is sent.
+        pause_seconds: Between two slices.
+    """
+
+    def __init__(self, log: Log, events: list[Event], slices: int, pause_seconds: float) -> None:
+        self._log = log
+        self._pause_seconds = pause_seconds
+        size = len(events) // slices + 1
+        self._slices = [events[at : at + size] for at in range(0, len(events), size)]
+        self._hurry = threading.Event()
+        self._cancelled = False
+        self._failed: list[BaseException] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            for part in self._slices:
+                if self._cancelled:
+                    return
+                self._log.publish(part)
+                self._hurry.wait(self._pause_seconds)
+        except BaseException as error:  # noqa: BLE001 -- raised again where the thread is joined
+            self._failed.append(error)
+
+    def finish(self, seconds: float = 60) -> None:
+        """Publish the rest without pauses and wait for it."""
+        self._hurry.set()
+        self._thread.join(seconds)
+        assert not self._thread.is_alive()
+        if self._failed:
+            raise self._failed[0]
+
+    def cancel(self, seconds: float = 10) -> None:
+        """Publish nothing more, whatever became of what was sent."""
+        self._cancelled = True
+        self._hurry.set()
+        self._thread.join(seconds)
 
 
 def make_events(seed: int, requests: int) -> list[Event]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 import time
 import urllib.request
@@ -42,16 +43,22 @@ class Worker:
         folder: Where its log goes.
         variables: Its environment.
         arguments: Further ones of the command line.
+        program: What is run in place of ``inferwatch``.
     """
 
     def __init__(
-        self, name: str, folder: Path, variables: Mapping[str, str], arguments: tuple[str, ...] = ()
+        self,
+        name: str,
+        folder: Path,
+        variables: Mapping[str, str],
+        arguments: tuple[str, ...] = (),
+        program: tuple[str, ...] = PROGRAM,
     ) -> None:
         self.name = name
         self._log = folder / f"{name}.log"
         self._port = free_port()
         self._child = Child.start(
-            [*PROGRAM, "worker", "--metrics-port", str(self._port), *arguments],
+            [*program, "worker", "--metrics-port", str(self._port), *arguments],
             name=name,
             log=self._log,
             env=variables,
@@ -99,6 +106,14 @@ class Worker:
         """End it with SIGKILL."""
         self._child.kill()
 
+    def freeze(self) -> None:
+        """Stop it where it stands with SIGSTOP: alive to the system, dead to its group."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on with SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """End it with SIGTERM; its log must not hold a traceback."""
         self._child.stop(timeout_seconds=30)
@@ -124,6 +139,7 @@ class Stack:
         session_seconds: Session timeout of the workers' groups. The embedded broker lets the first
             member of a group wait for half of it; Apache Kafka grants no less than 6 s.
         settings: Variables of every worker besides.
+        program: What a worker runs in place of ``inferwatch``.
     """
 
     kafka: KafkaSettings
@@ -131,6 +147,7 @@ class Stack:
     folder: Path
     session_seconds: float
     settings: Mapping[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = PROGRAM
 
     def worker(self, name: str, *arguments: str, **variables: str) -> Worker:
         """Start a worker; variables are named without ``INFERWATCH_``, in lower case."""
@@ -147,6 +164,7 @@ class Stack:
             environment(self.kafka, self.clickhouse)
             | {f"INFERWATCH_{key.upper()}": value for key, value in given.items()},
             arguments,
+            self.program,
         )
 
     def topic_ids(self) -> dict[str, str]:

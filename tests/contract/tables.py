@@ -80,7 +80,7 @@ def assert_raw_rows(stack: Stack, log: Log) -> None:
         expected = [
             [
                 ids[record.topic], record.partition, record.offset,
-                *(_plain(record.fields.get(field)) for field in fields),
+                *(plain(record.fields.get(field)) for field in fields),
             ]
             for record in log.of(schema)
         ]  # fmt: skip
@@ -90,7 +90,8 @@ def assert_raw_rows(stack: Stack, log: Log) -> None:
         )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A field's value as a query answers it."""
     if isinstance(value, list):
         return [list(item.values()) for item in value]
     return value

@@ -1,11 +1,10 @@
 """Two workers share the partitions, one is killed half way, and every row comes out exact."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 from conftest import BLOCK_LENGTH
-from load import Event, Log, make_events
+from load import Log, Publishing, make_events
 from pipeline import Stack, wait_until
 from tables import (
     assert_aggregates,
@@ -21,35 +20,6 @@ SLICES = 240
 SLICE_SECONDS = 0.1
 
 
-class Publishing:
-    """Publishes a load in slices from a thread, until told to send the rest at once."""
-
-    def __init__(self, log: Log, events: list[Event]) -> None:
-        self._log = log
-        size = len(events) // SLICES + 1
-        self._slices = [events[at : at + size] for at in range(0, len(events), size)]
-        self._hurry = threading.Event()
-        self._failed: list[BaseException] = []
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            for part in self._slices:
-                self._log.publish(part)
-                self._hurry.wait(SLICE_SECONDS)
-        except BaseException as error:  # noqa: BLE001 -- raised again where the thread is joined
-            self._failed.append(error)
-
-    def finish(self) -> None:
-        """Publish the rest without pauses and wait for it."""
-        self._hurry.set()
-        self._thread.join(60)
-        assert not self._thread.is_alive()
-        if self._failed:
-            raise self._failed[0]
-
-
 @pytest.fixture(scope="module")
 def log(stack: Stack) -> Iterator[Log]:
     """The load, through two workers of which one was killed with SIGKILL half way."""
@@ -59,7 +29,7 @@ def log(stack: Stack) -> Iterator[Log]:
         stack.worker("survivor", "--log-level", "info") as survivor,
         stack.worker("victim") as victim,
     ):
-        publishing = Publishing(log, events)
+        publishing = Publishing(log, events, SLICES, SLICE_SECONDS)
         for worker in (survivor, victim):
             wait_until(
                 lambda worker=worker: (
