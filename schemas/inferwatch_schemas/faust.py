@@ -56,6 +56,22 @@ def faust_settings(
     }
 
 
+def aiokafka_settings(kafka: KafkaSettings) -> dict[str, Any]:
+    """Keyword arguments of aiokafka's clients: servers and security, as the apps' own ones.
+
+    Raises:
+        KafkaSettingsError: Python cannot use the certificates or the key.
+    """
+    from faust.transport.drivers.aiokafka import (  # noqa: PLC0415  # only the workers have it
+        credentials_to_aiokafka_auth,
+    )
+
+    return {
+        "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
+        **credentials_to_aiokafka_auth(_credentials(kafka)),
+    }
+
+
 def check_connects(kafka: KafkaSettings, timeout: float = CONNECT_SECONDS) -> None:
     """Make sure that a broker lets Faust's client in, which then only logs why it does not.
 

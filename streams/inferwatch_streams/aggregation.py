@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -15,12 +14,10 @@ from inferwatch_schemas.columnar.cursors import Cursors
 from inferwatch_schemas.columnar.patience import read_patiently
 from inferwatch_schemas.columnar.reader import ChunkReader
 from inferwatch_schemas.columnar.waits import Waits
-from inferwatch_schemas.emitter import SENT_AT_ONCE
 from inferwatch_schemas.errors import EmitError
-from inferwatch_schemas.topics import AGGREGATES
-from inferwatch_schemas.wire import Encoder, cloudevents_headers
 from inferwatch_streams import metrics
 from inferwatch_streams.blocks.partition import PartitionBlocks
+from inferwatch_streams.rows.row_format import RowFormat
 from inferwatch_streams.signals import SIGNALS
 
 if TYPE_CHECKING:
@@ -29,19 +26,16 @@ if TYPE_CHECKING:
     from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
     from inferwatch_schemas.emitter import Emitter
     from inferwatch_schemas.registry import Registry
-    from inferwatch_streams.blocks.block import Row
+    from inferwatch_streams.rows.sender import RowSender
     from inferwatch_streams.settings import AggregationSettings
 
 log = structlog.get_logger(__name__)
 
-SOURCE: Final = "inferwatch/aggregation"
 #: What a flush waits for, until one succeeds.
 ACKNOWLEDGEMENT: Final = "Kafka to acknowledge rows"
 ADMIN_TIMEOUT_SECONDS: Final = 10.0
 # Closed blocks of one partition that may wait for the broker before no more is read.
 MAX_WAITING: Final = 4
-# Keys of rows: made once, because json.dumps would make it anew for each.
-AS_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 DRAIN_SECONDS: Final = 10.0
 FIRST_BACKOFF_SECONDS: Final = 0.2
 MAX_BACKOFF_SECONDS: Final = 10.0
@@ -55,10 +49,12 @@ class Aggregation:
         settings: AggregationSettings,
         registry: Registry,
         emitter: Emitter,
+        rows: RowSender,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._emitter = emitter
+        self._rows = rows
         topics = {signal.topic for signal in SIGNALS}
         self._signals = {
             topic.name: tuple(signal for signal in SIGNALS if signal.topic == topic)
@@ -72,7 +68,7 @@ class Aggregation:
             )
             for topic in topics
         }
-        self._encoders = {name: Encoder(name, registry) for name in AGGREGATES.schemas}
+        self._formats = {signal: RowFormat(signal, registry) for signal in SIGNALS}
         self._burial = Burial(emitter, registry, settings.group, clock)
         self._partitions: dict[TopicPartition, PartitionBlocks] = {}
         self._floors: dict[TopicPartition, int] = {}
@@ -154,21 +150,6 @@ class Aggregation:
                 await asyncio.sleep(backoff)
                 backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
 
-    def _send(self, row: Row) -> None:
-        fields = row.fields
-        # One event may change a row of each of its metrics, but no row twice.
-        identity = (
-            f"{row.key[0]}/{fields['topic_id']}/{fields['partition']}/{fields['block']}/"
-            f"{fields['first_offset']}/{fields['version']}/{fields.get('metric', '')}"
-        )
-        self._emitter.send(
-            AGGREGATES.name,
-            AS_JSON.encode(row.key).encode(),
-            self._encoders[row.schema].encode(fields),
-            cloudevents_headers(row.schema, identity, SOURCE),
-        )
-        metrics.ROWS.labels(fields["signal"]).inc()
-
     async def flush(self) -> bool:
         """Send changed rows and wait for the broker; False when it does not have them all.
 
@@ -211,12 +192,13 @@ class Aggregation:
         """
         try:
             for blocks in taken:
-                for number, row in enumerate(blocks.take_changed()):
-                    if number % SENT_AT_ONCE == 0:
-                        await self._emitter.room()
-                    self._send(row)
+                for signal, place, columns in blocks.take_changed():
+                    await self._rows.send(self._formats[signal].encode(place, columns))
+                    metrics.ROWS.labels(signal.name).inc(len(columns.versions))
+            await self._rows.settle()
             await self._emitter.settle()
         except BaseException:
+            self._rows.forget()
             for blocks in taken:
                 blocks.mark_all()
             raise

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from fastavro import parse_schema, schemaless_writer
+from shown_rows import Row
 
 from inferwatch_schemas import releases
 from inferwatch_schemas.columnar.chunk import Assignment, Chunk
@@ -15,7 +16,6 @@ from inferwatch_schemas.errors import RegistryUnavailableError
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import Topic, topic_of
 from inferwatch_schemas.wire import PREFIX
-from inferwatch_streams.blocks.block import Row
 from inferwatch_streams.blocks.partition import PartitionBlocks
 from inferwatch_streams.signals import SIGNALS
 

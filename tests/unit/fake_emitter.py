@@ -5,7 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from shown_rows import headers_of
+
 from inferwatch_schemas.errors import EmitError
+from inferwatch_schemas.topics import AGGREGATES
+from inferwatch_streams.rows.row_format import Records
 
 
 class Sent(NamedTuple):
@@ -66,6 +70,11 @@ class FakeEmitter:
             raise EmitError("not acknowledged")
         self.delivered += outstanding
 
+    @property
+    def rows(self) -> "FakeRowSender":
+        """In place of ``RowSender``, with the same broker."""
+        return FakeRowSender(self)
+
     def lose(self) -> None:
         """What is under way never arrives, and nobody is told."""
         self.outstanding.clear()
@@ -73,3 +82,28 @@ class FakeEmitter:
     def values(self, topic: str) -> list[bytes]:
         """What the broker has in a topic."""
         return [sent.value for sent in self.delivered if sent.topic == topic]
+
+
+@dataclass(frozen=True)
+class FakeRowSender:
+    """In place of ``RowSender``: its rows are acknowledged, or not, with the emitter's records."""
+
+    emitter: FakeEmitter
+
+    async def send(self, records: Records) -> None:
+        """See ``RowSender.send``."""
+        await asyncio.sleep(0)
+        for number in range(len(records)):
+            self.emitter.send(
+                AGGREGATES.name,
+                records.keys.row(number),
+                records.values.row(number),
+                headers_of(records.headers.row(number)).items(),
+            )
+
+    async def settle(self) -> None:
+        """See ``RowSender.settle``."""
+        await asyncio.sleep(0)
+
+    def forget(self) -> None:
+        """See ``RowSender.forget``: nothing waits here to be sent."""

@@ -1,27 +1,70 @@
 """Accumulators: exact to the last digit at the extremes that the schemas let in."""
 
+import io
 import random
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import fastavro
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from shown_rows import cells_of
 
 from inferwatch_schemas.columnar.reader import Numbers, Text
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.wire import Encoder, decode
-from inferwatch_streams.blocks.accumulators import CONSTRUCTORS, Accumulator, Rows, micros
+from inferwatch_streams.blocks.accumulators import CONSTRUCTORS, Rows, micros
 from inferwatch_streams.signals import BLOCK_LENGTH, Kind, Measure
 
+DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 6}
 NOTHING = np.empty(0, np.uint8)
 
 
-def measured(kind: Kind) -> Accumulator:
-    """An empty accumulator of a kind, whose row shows ``x`` and, where it has counts, ``n``."""
-    return CONSTRUCTORS[kind](Measure(kind, "x", "field", "n"))
+SQUARES = {**DECIMAL, "scale": 12}
+LONGS = {"type": "array", "items": "long"}
+TYPES: dict[Kind, Any] = {
+    Kind.DECIMAL_SUM: DECIMAL,
+    Kind.SUM_OF_SQUARES: SQUARES,
+    Kind.MINIMUM: "double",
+    Kind.MAXIMUM: "double",
+    Kind.HISTOGRAM: LONGS,
+    Kind.TALLY: {"type": "array", "items": "string"},
+}
+
+
+class Measured:
+    """An accumulator that shows its fields decoded: ``x`` and, where it has counts, ``n``."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._accumulator = CONSTRUCTORS[kind](Measure(kind, "x", "field", "n"))
+        self.add = self._accumulator.add
+        self.grow = self._accumulator.grow
+
+    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
+        """Fields of these slots, one element a slot."""
+        types = {"x": TYPES.get(self._kind, "long"), "n": LONGS}
+        return {
+            name: [decoded(types[name], cell) for cell in cells_of(column)]
+            for name, column in self._accumulator.show(slots).items()
+        }
+
+
+def decoded(kind: Any, cell: bytes) -> Any:
+    """The value of a cell, which holds nothing else."""
+    body = io.BytesIO(cell)
+    value = fastavro.schemaless_reader(body, kind, None)
+    assert not body.read()
+    return value
+
+
+def measured(kind: Kind) -> Measured:
+    """An empty accumulator of a kind."""
+    return Measured(kind)
 
 
 def numbers(values: Sequence[float | None], kind: type = np.float64) -> Numbers:
@@ -31,12 +74,12 @@ def numbers(values: Sequence[float | None], kind: type = np.float64) -> Numbers:
     return Numbers(np.array(filled, kind), np.array(there, np.bool_))
 
 
-def add(accumulator: Accumulator, column: Numbers | None, slots: Sequence[int]) -> None:
+def add(accumulator: Measured, column: Numbers | None, slots: Sequence[int]) -> None:
     """Take in a column, one slot a row."""
     accumulator.add(Rows(NOTHING, np.array(slots, np.int32), column))
 
 
-def shown(accumulator: Accumulator, slot: int = 0) -> Any:
+def shown(accumulator: Measured, slot: int = 0) -> Any:
     """What the row of a slot shows as x."""
     return accumulator.show(np.array([slot]))["x"][0]
 

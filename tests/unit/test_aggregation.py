@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import datetime
 from typing import Any, cast
 
 import pytest
@@ -13,16 +12,18 @@ from block_oracle import expected
 from fake_emitter import FakeEmitter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shown_rows import fields_of
 
 from inferwatch_schemas.columnar.chunk import Assignment, Chunk
 from inferwatch_schemas.columnar.cursors import Cursors
 from inferwatch_schemas.errors import EncodeError
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import AGGREGATES, DEAD_LETTERS, REQUESTS
-from inferwatch_schemas.wire import Encoder, decode
+from inferwatch_schemas.wire import decode
 from inferwatch_streams import aggregation as module
 from inferwatch_streams.aggregation import MAX_WAITING, Aggregation
 from inferwatch_streams.blocks.partition import PartitionBlocks
+from inferwatch_streams.rows.row_format import Columns, Place, Records, RowFormat
 from inferwatch_streams.settings import AggregationSettings
 
 AT = (REQUESTS.name, PARTITION)
@@ -42,6 +43,7 @@ class Worker:
             AggregationSettings(block_length=LENGTH),
             self.registry,
             cast("Any", self.emitter),
+            cast("Any", self.emitter.rows),
             lambda: 1_700_000_000.0,
         )
         self.aggregation.cursors = Cursors(lambda: self.now)
@@ -68,7 +70,7 @@ class Worker:
         """What a reader of the aggregates makes of what the broker has."""
         table: Table = {}
         for value in self.emitter.values(AGGREGATES.name):
-            fields = row_of(value)
+            fields = fields_of(value)
             table = merged(table, {identity(fields): fields})
         return table
 
@@ -84,15 +86,6 @@ class Worker:
         return [
             decode(value, registry)["offset"] for value in self.emitter.values(DEAD_LETTERS.name)
         ]
-
-
-def row_of(value: bytes) -> dict[str, Any]:
-    """A row's fields, as they were before they were encoded."""
-    fields = decode(value, PinnedRegistry())
-    return {
-        name: round(field.timestamp() * 1000) if isinstance(field, datetime) else field
-        for name, field in fields.items()
-    }
 
 
 def requests(start: int, end: int, bad: Sequence[int] = ()) -> Chunk:
@@ -266,19 +259,19 @@ def test_a_drain_gives_up_behind_a_flush_that_hangs() -> None:
 def test_a_flush_that_breaks_half_way_sends_all_its_rows_later(
     refused: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A row that cannot be encoded breaks the flush; the others are not taken for sent."""
-    encode_row, calls = Encoder.encode, 0
+    """Rows that cannot be encoded break the flush; the others are not taken for sent."""
+    encode_rows, calls = RowFormat.encode, 0
 
-    def encode_some(encoder: Encoder, record: Any) -> bytes:
+    def encode_some(rows: RowFormat, place: Place, columns: Columns) -> Records:
         nonlocal calls
         calls += 1
         if calls == refused:
             raise EncodeError("no")
-        return encode_row(encoder, record)
+        return encode_rows(rows, place, columns)
 
     async def case(worker: Worker) -> None:
         await worker.aggregation.process(requests(0, 25))
-        monkeypatch.setattr(Encoder, "encode", encode_some)
+        monkeypatch.setattr(RowFormat, "encode", encode_some)
         with pytest.raises(EncodeError):
             await worker.aggregation.flush()
         worker.emitter.lose()

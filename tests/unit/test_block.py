@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from block_builders import NEWER, OLDER, chunk_of, encode, read
+from shown_rows import Row, rows_of
 
 from inferwatch_schemas.topics import topic_of
 from inferwatch_streams.blocks.block import Block
+from inferwatch_streams.rows.row_format import Place
 from inferwatch_streams.signals import RESOURCE_METRICS, SIGNALS
 
 SECOND = 1_000_000
@@ -20,7 +22,19 @@ def counted(
     """Rows of one block that holds these events, offsets from 0."""
     block = Block(0, 0, SIGNALS)
     fill(block, name, events, writers)
-    return [row.fields for row in block.take_changed()]
+    return shown(block)
+
+
+def shown(block: Block) -> list[dict[str, Any]]:
+    """Fields of the rows that changed."""
+    return [row.fields for row in changed(block)]
+
+
+def changed(block: Block) -> list[Row]:
+    """The rows that changed."""
+    place = Place("log", 0, block.number, block.first_offset)
+    taken = [(signal, place, columns) for signal, columns in block.take_changed()]
+    return rows_of(taken)
 
 
 def fill(
@@ -55,10 +69,10 @@ def test_late_events_count_in_their_own_window() -> None:
     """A late event adds to the window of its time, and raises only that row's version."""
     block = Block(0, 0, SIGNALS)
     fill(block, "request", [{"event_time": 0}, {"event_time": 10 * SECOND}])
-    assert len(list(block.take_changed())) == 2
+    assert len(shown(block)) == 2
     fill(block, "request", [{"event_time": 1}], start=2)
-    (row,) = block.take_changed()
-    assert (row.fields["window_start"], row.fields["requests"], row.fields["version"]) == (0, 2, 3)
+    (row,) = shown(block)
+    assert (row["window_start"], row["requests"], row["version"]) == (0, 2, 3)
 
 
 def test_writers_of_several_schemas_share_their_groups() -> None:
@@ -131,7 +145,7 @@ def test_the_key_of_a_metrics_row_names_the_metric() -> None:
     """Rows of one group stay in one partition, in order."""
     block = Block(0, 0, SIGNALS)
     fill(block, "resource", [{"host_name": "n1", "queue_size": 1}])
-    (row,) = block.take_changed()
+    (row,) = changed(block)
     assert row.key == ("resources.v1", "n1", "", "queue_size")
 
 
@@ -145,7 +159,7 @@ def test_rows_survive_growth(groups: int) -> None:
     block = Block(4, 40, SIGNALS)
     fill(block, "request", events)
     fill(block, "request", events, start=groups)
-    rows = [row.fields for row in block.take_changed()]
+    rows = shown(block)
     assert [row["service"] for row in rows] == [f"s{n}" for n in range(groups)]
     assert [row["version"] for row in rows] == [groups + n + 1 for n in range(groups)]
     for n, row in enumerate(rows):
@@ -161,7 +175,7 @@ def test_growth_keeps_what_is_known_of_older_groups(groups: int) -> None:
     block = Block(0, 0, SIGNALS)
     fill(block, "request", [{"service_name": f"s{n}"} for n in range(groups)])
     fill(block, "request", [{"service_name": "one more"}], start=groups)
-    versions = [row.fields["version"] for row in block.take_changed()]
+    versions = [row["version"] for row in shown(block)]
     assert versions == list(range(1, groups + 2))
 
 

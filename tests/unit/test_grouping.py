@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from shown_rows import key_of
 
 from inferwatch_streams.blocks import grouping
 from inferwatch_streams.blocks.grouping import Groups
@@ -61,8 +62,8 @@ def test_slots_are_numbers_in_order_of_appearance(keys: list[Key], cuts: list[in
     assert found == expected
     assert len(groups) == len(set(expected))
     for slot, (tag, texts) in zip(expected, keys, strict=True):
-        assert groups.tag(slot) == tag
-        assert groups.key(slot) == tuple(text or "" for text in texts)
+        assert groups.tags[slot] == tag
+        assert key_of(groups, slot, len(texts)) == tuple(text or "" for text in texts)
 
 
 def test_texts_do_not_run_into_each_other() -> None:
@@ -84,7 +85,7 @@ def test_the_table_grows_and_forgets_nothing(count: int) -> None:
     assert assign(groups, keys) == list(range(count))
     assert assign(groups, keys[::-1]) == list(range(count))[::-1]
     for slot in {0, count // 2, count - 1}:
-        assert (groups.tag(slot), groups.key(slot)) == keys[slot]
+        assert (groups.tags[slot], key_of(groups, slot, 1)) == keys[slot]
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 4087, 4088, 4092, 4093, 65_536, 262_144])
@@ -97,7 +98,7 @@ def test_the_arena_grows_at_any_length(size: int) -> None:
     assert assign(groups, keys) == expected
     assert assign(groups, keys) == expected
     for slot, text in zip(expected, texts, strict=True):
-        assert groups.key(slot) == (text,)
+        assert key_of(groups, slot, 1) == (text,)
 
 
 @pytest.mark.parametrize("boundary", [64, 128])
@@ -107,7 +108,7 @@ def test_table_and_arena_may_be_full_at_the_same_row(boundary: int) -> None:
     keys: list[Key] = [(0, (f"{number:04d}",)) for number in range(boundary)]
     keys += [(0, ("x" * 100_000,)), (0, ("last",))]
     assert assign(groups, keys) == list(range(boundary + 2))
-    assert groups.key(boundary) == ("x" * 100_000,)
+    assert key_of(groups, boundary, 1) == ("x" * 100_000,)
 
 
 def test_equal_hashes_do_not_make_groups_equal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -122,7 +123,6 @@ def test_sparse_bins_count_what_a_dictionary_counts(rows: int) -> None:
     # Every other slot, whether it has any values or not.
     wanted = range(0, rows + 2, 2)
     pairs = [sorted(expected.get(slot, {}).items()) for slot in wanted]
-    assert sparse.collect(np.array(wanted)) == (
-        [[index for index, _ in each] for each in pairs],
-        [[count for _, count in each] for each in pairs],
-    )
+    bounds, bins, counts = sparse.collect(np.array(wanted))
+    found = list(zip(bins.tolist(), counts.tolist(), strict=True))
+    assert [found[begin:end] for begin, end in pairwise(bounds.tolist())] == pairs

@@ -22,9 +22,9 @@ from block_events import BY_NAME
 from block_oracle import expected
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shown_rows import Row, rows_of
 
 from inferwatch_schemas.topics import topic_of
-from inferwatch_streams.blocks.block import Row
 from inferwatch_streams.blocks.partition import PartitionBlocks
 
 KINDS = st.sampled_from(sorted(BY_NAME))
@@ -83,14 +83,14 @@ def read_log(log: Log, seed: int, start: int = 0, *, crashes: bool = True) -> Re
         if crashes and rng.random() < 0.15:
             blocks = blocks_of(log.name, reading.floor, log.length)
     _send(blocks, reading, rng)
-    reading.rows += blocks.take_changed()
+    reading.rows += rows_of(blocks.take_changed())
     return reading
 
 
 def _send(blocks: PartitionBlocks, reading: Reading, rng: random.Random) -> None:
     """Flush as a worker does: sent rows may arrive unknown to it, and then it sends them again."""
     waiting = blocks.waiting
-    rows = list(blocks.take_changed())
+    rows = rows_of(blocks.take_changed())
     if rng.random() < 0.3:
         reading.rows += rng.sample(rows, rng.randint(0, len(rows)))
         blocks.mark_all()
@@ -189,7 +189,7 @@ def test_floors_are_starts_of_blocks_and_pass_nothing_unsent(log: Log, seed: int
         assert blocks.floor == floor
         if rng.random() < 0.5:
             waiting = blocks.waiting
-            sent += blocks.take_changed()
+            sent += rows_of(blocks.take_changed())
             blocks.acknowledge(waiting)
         assert blocks.floor % log.length == 0
         assert floor <= blocks.floor <= blocks.position
@@ -210,7 +210,7 @@ def _add(blocks: PartitionBlocks, offsets: list[int], start: int, end: int) -> N
 
 
 def _counts(blocks: PartitionBlocks) -> dict[int, int]:
-    return {row.fields["block"]: row.fields["requests"] for row in blocks.take_changed()}
+    return {row.fields["block"]: row.fields["requests"] for row in rows_of(blocks.take_changed())}
 
 
 def test_a_chunk_over_several_blocks_is_shared_out() -> None:
@@ -286,7 +286,7 @@ def test_rows_say_where_they_come_from() -> None:
     """A row carries its log and partition, and has a field for each of its schema."""
     blocks = blocks_of("request", 0, 10)
     _add(blocks, [0], 0, 1)
-    (row,) = blocks.take_changed()
+    (row,) = rows_of(blocks.take_changed())
     assert (row.fields["topic_id"], row.fields["partition"]) == (TOPIC_ID, PARTITION)
     assert row.key == ("requests.v1", "chat", "", "", "", "")
 

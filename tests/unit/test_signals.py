@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from block_builders import READERS, Registry, blocks_of, chunk_of, encode, reader_of
+from shown_rows import rows_of
 
 from inferwatch_schemas import releases
 from inferwatch_schemas.registry import PinnedRegistry
@@ -58,7 +59,7 @@ def test_a_signal_fills_exactly_its_row(signal: Signal) -> None:
     assert not bad
     blocks = blocks_of(signal.schema, 0, BLOCK_LENGTH)
     blocks.add(chunk, parts)
-    (row,) = blocks.take_changed()
+    (row,) = rows_of(blocks.take_changed())
     assert row.schema == signal.row
     assert set(row.fields) == set(_types(signal.row))
     registry = PinnedRegistry()

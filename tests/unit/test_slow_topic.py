@@ -1,6 +1,7 @@
 """A topic so slow that retention removes a block's start before the block is full."""
 
 from block_builders import READERS, Table, blocks_of, chunk_of, encode, identity, merged
+from shown_rows import rows_of
 
 from inferwatch_schemas.topics import CONVERSIONS
 from inferwatch_streams.blocks.partition import PartitionBlocks
@@ -25,7 +26,7 @@ def _add(blocks: PartitionBlocks, values: list[bytes], start: int) -> None:
 
 
 def _emitted(table: Table, blocks: PartitionBlocks) -> Table:
-    for row in blocks.take_changed():
+    for row in rows_of(blocks.take_changed()):
         table = merged(table, {identity(row.fields): row.fields})
     return table
 

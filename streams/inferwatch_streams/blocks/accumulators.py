@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -13,6 +12,8 @@ from inferwatch_schemas.columnar.reader import Numbers, Text
 from inferwatch_streams.blocks import accumulate
 from inferwatch_streams.blocks.grouping import Groups
 from inferwatch_streams.blocks.histogram import SparseBins
+from inferwatch_streams.blocks.segments import segments, sort_texts
+from inferwatch_streams.rows import cells
 from inferwatch_streams.signals import MICROS, Kind, Measure
 
 if TYPE_CHECKING:
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from inferwatch_streams.rows.cells import Cells
+
 FIRST_CAPACITY: Final = 64
-MICRO_DIGITS: Final = 6
-# Avro's decimal(38, s): more digits than Python's default context keeps.
-EXACT: Final = Context(prec=38)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,8 +52,8 @@ class Accumulator(Protocol):
         """Take rows in."""
         ...
 
-    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
-        """Fields of the aggregate rows of these slots, which ascend: one element a slot."""
+    def show(self, slots: NDArray[np.int64]) -> dict[str, Cells]:
+        """Encoded fields of the aggregate rows of these slots, which ascend: one cell a slot."""
         ...
 
 
@@ -98,9 +98,9 @@ class Totals:
         values = micros(column) if kind is Kind.SUM_MICROS else column.values.astype(np.int64)
         accumulate.add_sums(rows.slots, values, column.valid, self._totals)
 
-    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
+    def show(self, slots: NDArray[np.int64]) -> dict[str, Cells]:
         """See ``Accumulator``."""
-        return {self._measure.name: self._totals[slots].tolist()}
+        return {self._measure.name: cells.longs(self._totals[slots])}
 
 
 class ExactSums:
@@ -128,11 +128,14 @@ class ExactSums:
         factor = MICROS if whole else 1
         accumulate.add_limbs(rows.slots, values, column.valid, factor, self._limbs)
 
-    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
+    def show(self, slots: NDArray[np.int64]) -> dict[str, Cells]:
         """See ``Accumulator``."""
-        digits = 2 * MICRO_DIGITS if self._squares else MICRO_DIGITS
         totals = accumulate.from_limbs(self._limbs[:, slots])
-        return {self._name: [Decimal(total).scaleb(-digits, EXACT) for total in totals]}
+        # Avro's decimal: the digits as a whole number in two's complement, big-endian.
+        raw = [
+            total.to_bytes((total.bit_length() + 8) // 8, "big", signed=True) for total in totals
+        ]
+        return {self._name: cells.blobs(raw)}
 
 
 class Extremes:
@@ -158,9 +161,9 @@ class Extremes:
         # Adding zero makes -0.0 zero: the two are equal, and which one came first must not show.
         take(rows.slots, column.values.astype(np.float64) + 0.0, column.valid, self._found)
 
-    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
+    def show(self, slots: NDArray[np.int64]) -> dict[str, Cells]:
         """See ``Accumulator``."""
-        return {self._name: self._found[slots].tolist()}
+        return {self._name: cells.doubles(self._found[slots])}
 
 
 class Histogram:
@@ -178,10 +181,13 @@ class Histogram:
         column = _numbers(rows.column)
         self._bins.add(rows.slots, column.values.astype(np.float64), column.valid)
 
-    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
+    def show(self, slots: NDArray[np.int64]) -> dict[str, Cells]:
         """See ``Accumulator``."""
-        bins, counts = self._bins.collect(slots)
-        return {self._measure.name: bins, self._measure.counts: counts}
+        bounds, bins, counts = self._bins.collect(slots)
+        return {
+            self._measure.name: cells.long_arrays(bounds, bins),
+            self._measure.counts: cells.long_arrays(bounds, counts),
+        }
 
 
 class Tally:
@@ -213,16 +219,15 @@ class Tally:
             self._counts = grown(self._counts, 2 * len(self._groups), 0)
         accumulate.add_counts(places, np.ones(len(places), np.bool_), self._counts)
 
-    def show(self, slots: NDArray[np.int64]) -> dict[str, list[Any]]:
+    def show(self, slots: NDArray[np.int64]) -> dict[str, Cells]:
         """See ``Accumulator``."""
-        found: dict[int, list[tuple[str, int]]] = {slot: [] for slot in slots.tolist()}
-        for place in np.flatnonzero(np.isin(self._groups.tags, slots)).tolist():
-            (text,) = self._groups.key(place)
-            found[self._groups.tag(place)].append((text, int(self._counts[place])))
-        pairs = [sorted(each) for each in found.values()]
+        bounds, entries = segments(self._groups.tags, slots)
+        data, starts, lengths = self._groups.texts(np.arange(len(self._groups)), 1)
+        sort_texts(bounds, data, starts[0], lengths[0], entries)
+        texts = cells.texts(data, starts[0, entries], lengths[0, entries])
         return {
-            self._measure.name: [[text for text, _ in each] for each in pairs],
-            self._measure.counts: [[count for _, count in each] for each in pairs],
+            self._measure.name: cells.arrays(bounds, texts),
+            self._measure.counts: cells.long_arrays(bounds, self._counts[entries]),
         }
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from inferwatch_schemas.columnar.reader import Numbers, Text
 from inferwatch_streams.blocks import accumulate
 from inferwatch_streams.blocks.accumulators import CONSTRUCTORS, FIRST_CAPACITY, Rows, grown
 from inferwatch_streams.blocks.grouping import Groups
+from inferwatch_streams.rows.row_format import Columns, Texts
 from inferwatch_streams.signals import MICROS, WINDOW_SECONDS
 
 if TYPE_CHECKING:
@@ -20,18 +20,10 @@ if TYPE_CHECKING:
 
     from inferwatch_schemas.columnar.chunk import Chunk
     from inferwatch_schemas.columnar.reader import Part
+    from inferwatch_streams.rows.cells import Cells
     from inferwatch_streams.signals import Signal
 
 WINDOW_MICROS: Final = WINDOW_SECONDS * MICROS
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One aggregate row, as its schema has it, and what it is sent under."""
-
-    schema: str
-    key: tuple[str, ...]
-    fields: dict[str, Any]
 
 
 class SignalBlock:
@@ -107,38 +99,26 @@ class SignalBlock:
         """Make every row count as changed: it is not known which ones arrived."""
         self._changed[: len(self._groups)] = True
 
-    def take_changed(self) -> Iterator[Row]:
-        """The rows that changed since the last call, whole."""
+    def take_changed(self) -> Columns | None:
+        """The rows that changed since the last call, whole; None where none did."""
         slots = np.flatnonzero(self._changed[: len(self._groups)])
-        self._changed[:] = False
         if not len(slots):
-            return
-        measures: dict[str, list[Any]] = {}
+            return None
+        self._changed[:] = False
+        data, starts, lengths = self._groups.texts(slots, len(self._signal.dimensions))
+        windows, metrics = self._groups.tags[slots], None
+        if self._signal.unpivot:
+            windows, metrics = np.divmod(windows, len(self._signal.unpivot))
+        measures: dict[str, Cells] = {}
         for accumulator in self._measures:
             measures |= accumulator.show(slots)
-        names = (*(dimension.name for dimension in self._signal.dimensions), "metric")
-        metrics = self._signal.unpivot
-        shown = zip(
-            slots.tolist(),
-            self._versions[slots].tolist(),
-            zip(*measures.values(), strict=True),
-            strict=True,
+        return Columns(
+            [Texts(data, s, n) for s, n in zip(starts, lengths, strict=True)],
+            windows,
+            metrics,
+            self._versions[slots],
+            measures,
         )
-        for slot, version, values in shown:
-            window, key = self._groups.tag(slot), self._groups.key(slot)
-            if metrics:
-                window, index = divmod(window, len(metrics))
-                key = (*key, metrics[index])
-            fields: dict[str, Any] = {
-                "signal": self._signal.name,
-                "window_start": window * WINDOW_SECONDS * 1000,
-                "window_seconds": WINDOW_SECONDS,
-                "version": version,
-            }
-            # Only an unpivoted signal's key reaches to the last name.
-            fields.update(zip(names, key, strict=False))
-            fields.update(zip(measures, values, strict=True))
-            yield Row(self._signal.row, (self._signal.name, *key), fields)
 
 
 class Block:
@@ -165,13 +145,12 @@ class Block:
         for counted in self._signals.values():
             counted.mark_all()
 
-    def take_changed(self) -> Iterator[Row]:
-        """See ``SignalBlock.take_changed``."""
-        for counted in self._signals.values():
-            for row in counted.take_changed():
-                row.fields["block"] = self.number
-                row.fields["first_offset"] = self.first_offset
-                yield row
+    def take_changed(self) -> Iterator[tuple[Signal, Columns]]:
+        """See ``SignalBlock.take_changed``; signals without a changed row are left out."""
+        for signal, counted in self._signals.items():
+            columns = counted.take_changed()
+            if columns is not None:
+                yield signal, columns
 
 
 def _rows(column: Text | Numbers, first: int, last: int) -> Text | Numbers:

@@ -221,22 +221,41 @@ class Groups:
         """Tag of every slot."""
         return self._tags[: len(self)]
 
-    def tag(self, slot: int) -> int:
-        """Tag of a slot."""
-        return int(self._tags[slot])
+    def texts(
+        self, slots: NDArray[np.int64], dimensions: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+        """Keys of slots: bytes, and where each text begins in them and how long it is.
 
-    def key(self, slot: int) -> tuple[str, ...]:
-        """The texts of a slot, in the order of the dimensions."""
-        at = int(self._key_starts[slot])
-        stop = int(self._key_starts[slot + 1]) if slot + 1 < len(self) else int(self._used[1])
-        raw = self._arena[at:stop].tobytes()
-        texts, at = [], 0
-        while at < len(raw):
-            length = int.from_bytes(raw[at : at + LENGTH_BYTES], "little")
+        The two latter have the shape (dimensions, slots).
+        """
+        starts = np.empty((dimensions, len(slots)), np.int64)
+        lengths = np.empty((dimensions, len(slots)), np.int64)
+        find_texts(self._arena, self._key_starts, slots, starts, lengths)
+        return self._arena, starts, lengths
+
+
+@compiled
+def find_texts(
+    arena: NDArray[np.uint8],
+    key_starts: NDArray[np.int64],
+    slots: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+) -> None:
+    """See ``Groups.texts``."""
+    for row in range(len(slots)):
+        at = key_starts[slots[row]]
+        for d in range(len(starts)):
+            length = (
+                np.int64(arena[at])
+                | np.int64(arena[at + 1]) << 8
+                | np.int64(arena[at + 2]) << 16
+                | np.int64(arena[at + 3]) << 24
+            )
             at += LENGTH_BYTES
-            texts.append(raw[at : at + length].decode())
+            starts[d, row] = at
+            lengths[d, row] = length
             at += length
-        return tuple(texts)
 
 
 def _doubled(array: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from inferwatch_schemas.columnar.compiling import compiled
+from inferwatch_streams.blocks.segments import segments, sort_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -183,20 +184,22 @@ class SparseBins:
         ).astype(np.int64) & mask
         _place_again(keys[taken], counts[taken], hashed, self._keys, self._counts)
 
-    def collect(self, slots: NDArray[np.int64]) -> tuple[list[list[int]], list[list[int]]]:
-        """For each of the slots, which ascend: its bins, ascending, and how many each counts."""
-        places = np.flatnonzero(self._keys != _EMPTY)
-        places = places[np.isin(self._keys[places] >> _BIN_BITS, slots)]
-        places = places[np.argsort(self._keys[places])]
-        keys = self._keys[places]
-        begins = np.searchsorted(keys, slots << _BIN_BITS).tolist()
-        ends = [*begins[1:], len(keys)]
-        bins = ((keys & ((1 << _BIN_BITS) - 1)) - 32768).tolist()
-        counts = self._counts[places].tolist()
-        return (
-            [bins[b:e] for b, e in zip(begins, ends, strict=True)],
-            [counts[b:e] for b, e in zip(begins, ends, strict=True)],
-        )
+    def collect(
+        self, slots: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Bins of the slots, which ascend.
+
+        Returns:
+            Bounds, so that slot number k has the elements from bounds[k] to bounds[k + 1] of the
+            two others: its bins, ascending, and how many each counts.
+        """
+        taken = np.flatnonzero(self._keys != _EMPTY)
+        keys = self._keys[taken]
+        bounds, entries = segments(keys >> _BIN_BITS, slots)
+        bins = (keys[entries] & ((1 << _BIN_BITS) - 1)) - 32768
+        counts = self._counts[taken[entries]]
+        sort_segments(bounds, bins, counts)
+        return bounds, bins, counts
 
 
 @compiled

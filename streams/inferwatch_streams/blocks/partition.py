@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inferwatch_streams.blocks.block import Block
+from inferwatch_streams.rows.row_format import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from inferwatch_schemas.columnar.chunk import Assignment, Chunk
     from inferwatch_schemas.columnar.reader import Part
-    from inferwatch_streams.blocks.block import Row
+    from inferwatch_streams.rows.row_format import Columns
     from inferwatch_streams.signals import Signal
 
 
@@ -93,16 +94,16 @@ class PartitionBlocks:
             self._blocks.append(Block(number, number * self._length, self._signals))
         return self._blocks[-1]
 
-    def take_changed(self) -> Iterator[Row]:
+    def take_changed(self) -> Iterator[tuple[Signal, Place, Columns]]:
         """Rows that changed since the last call, of every block that is under way now.
 
-        Chunks may be added while the rows are taken: what a row shows was settled before.
+        Chunks may be added while the rows are taken, between one signal's rows of a block and the
+        next.
         """
         for block in tuple(self._blocks):
-            for row in block.take_changed():
-                row.fields["topic_id"] = self.topic_id
-                row.fields["partition"] = self.partition
-                yield row
+            place = Place(self.topic_id, self.partition, block.number, block.first_offset)
+            for signal, columns in block.take_changed():
+                yield signal, place, columns
 
     def acknowledge(self, closed: int) -> None:
         """Forget so many closed blocks: the broker has their rows."""
