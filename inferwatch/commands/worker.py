@@ -20,14 +20,19 @@ from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_clickhouse.sink.settings import SinkSettings
 from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.faust import check_connects
+from inferwatch_schemas.health import Health
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.prometheus import serve_metrics
 from inferwatch_schemas.topics import TOPICS
 from inferwatch_streams.settings import AggregationSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import faust
 
+    from inferwatch_clickhouse.sink.factory import SinkApp
+    from inferwatch_streams.factory import AggregationApp
 
 CHECK_SECONDS: Final = 10.0
 
@@ -58,7 +63,7 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     metrics_port: Annotated[
         int | None,
         typer.Option(
-            help="Serve Prometheus metrics on this loopback port.",
+            help="Serve Prometheus metrics and health on this loopback port.",
             envvar="INFERWATCH_METRICS_PORT",
             min=1,
             max=65535,
@@ -87,7 +92,7 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     )
     check_topics(kafka)
     check_connects(kafka)
-    apps: list[faust.App] = []
+    apps: list[AggregationApp | SinkApp] = []
     # Faust is slow to import, and neither needed nor wanted before the checks have passed.
     if only in (None, Role.AGGREGATION):
         from inferwatch_streams import factory as aggregation  # noqa: PLC0415  # as said above
@@ -98,9 +103,10 @@ def worker(  # noqa: PLR0913  # an option is a parameter
 
         check_migrated(clickhouse)
         apps.append(sink.create_app(sink_settings))
+    health = Health(*(app.watchdog for app in apps))
     if metrics_port is not None:
-        serve_metrics(metrics_port)
-    _run(apps, log_level)
+        serve_metrics(metrics_port, health)
+    _run(apps, log_level, health)
 
 
 def check_topics(kafka: KafkaSettings) -> None:
@@ -155,7 +161,7 @@ def _set_up_logging(level: LogLevel) -> None:
     )
 
 
-def _run(apps: list["faust.App"], level: LogLevel) -> None:
+def _run(apps: "Sequence[faust.App]", level: LogLevel, health: Health) -> None:
     import faust  # noqa: PLC0415  # as said above
 
     # Faust wants a folder for tables, which these apps do not have.
@@ -168,4 +174,5 @@ def _run(apps: list["faust.App"], level: LogLevel) -> None:
         )
         # It would write a terminal's control codes into a log.
         worker.spinner = None
+        health.beat_on(worker.loop)
         worker.execute_from_commandline()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from inferwatch_schemas.errors import SchemasError
+from inferwatch_schemas.health import Health
 from inferwatch_schemas.prometheus import serve_metrics_from
 from inferwatch_streams.errors import StreamsError
 from inferwatch_streams.factory import create_app
@@ -12,6 +13,8 @@ from inferwatch_streams.settings import AggregationSettings
 
 try:
     app = create_app(AggregationSettings.from_environment(os.environ))
-    serve_metrics_from(os.environ)
+    health = Health(app.watchdog)
+    health.beat_on(app.loop)
+    serve_metrics_from(os.environ, health)
 except (SchemasError, StreamsError) as error:
     raise SystemExit(str(error)) from error

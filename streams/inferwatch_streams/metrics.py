@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from inferwatch_schemas.columnar.watchdog import Meters
+
 EVENTS = Counter(
     "inferwatch_events", "Events counted into blocks, a re-read counted again.", ["topic"]
 )
@@ -29,4 +31,20 @@ FLUSH_SECONDS = Histogram(
     "inferwatch_flush_seconds",
     "From taking changed rows to the broker's acknowledgement of the last one.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+WATCHDOG = Meters(
+    lag=Gauge(
+        "inferwatch_lag_records",
+        "Offsets between the log's end and what is durable of it.",
+        ["topic", "partition"],
+    ),
+    stalled=Gauge(
+        "inferwatch_stalled_partitions",
+        "1 where a partition is stalled, 0 where not.",
+        ["topic", "partition"],
+    ),
+    repairs=Counter(
+        "inferwatch_stall_repairs",
+        "How often all partitions were read again because some were stalled for no known reason.",
+    ),
 )

@@ -19,6 +19,7 @@ VARIABLES: Final[dict[str, type[int | float | str]]] = {
     "flush_seconds": float,
     "commit_seconds": float,
     "session_timeout_seconds": float,
+    "stall_seconds": float,
     "fetch_bytes": int,
     "block_length": int,
 }
@@ -36,6 +37,8 @@ class AggregationSettings:
         commit_seconds: How often floors are committed.
         session_timeout_seconds: Without heartbeats for so long, a worker's partitions are given
             to others.
+        stall_seconds: A partition that stands still for so long, with more in the log, is told as
+            stalled.
         fetch_bytes: Most bytes of one partition in one fetch: a chunk's size.
         block_length: Offsets in a block. It belongs to the version of the signals: another value
             is for tests, on topics of their own.
@@ -47,6 +50,7 @@ class AggregationSettings:
     flush_seconds: float = 1.0
     commit_seconds: float = 2.0
     session_timeout_seconds: float = 30.0
+    stall_seconds: float = 30.0
     fetch_bytes: int = 1024 * 1024
     block_length: int = BLOCK_LENGTH
 

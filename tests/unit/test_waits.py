@@ -22,7 +22,12 @@ def test_a_wait_begun_again_is_the_same_wait() -> None:
 def test_a_wait_that_fails_ends_with_its_block() -> None:
     """Nobody waits any more after a cancellation or an error."""
     waits = Waits(lambda: 0.0)
-    with pytest.raises(RuntimeError), waits.during("ClickHouse"):
-        assert waits.seconds() == {"ClickHouse": 0.0}
-        raise RuntimeError
+
+    def insert() -> None:
+        with waits.during("ClickHouse"):
+            assert waits.seconds() == {"ClickHouse": 0.0}
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        insert()
     assert waits.seconds() == {}

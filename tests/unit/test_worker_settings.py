@@ -14,6 +14,7 @@ from inferwatch_clickhouse.errors import ClickHouseSettingsError
 from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_clickhouse.sink.factory import create_app
 from inferwatch_clickhouse.sink.settings import SinkSettings
+from inferwatch_schemas.health import Health
 from inferwatch_schemas.kafka import KafkaSettings, KafkaSettingsError
 from inferwatch_schemas.prometheus import MetricsPortError, serve_metrics, serve_metrics_from
 from inferwatch_streams.errors import StreamsSettingsError
@@ -25,7 +26,9 @@ SINK = ("INFERWATCH_SINK", SinkSettings.from_environment, ClickHouseSettingsErro
 each_worker = pytest.mark.parametrize(
     ("prefix", "read", "error"), [AGGREGATION, SINK], ids=["aggregation", "sink"]
 )
-SHARED_NUMBERS = ("flush_seconds", "commit_seconds", "session_timeout_seconds", "fetch_bytes")
+SHARED_NUMBERS = (
+    "flush_seconds", "commit_seconds", "session_timeout_seconds", "stall_seconds", "fetch_bytes",
+)  # fmt: skip
 NUMBERS = [
     *[(AGGREGATION, name) for name in (*SHARED_NUMBERS, "block_length")],
     *[(SINK, name) for name in (*SHARED_NUMBERS, "flush_bytes")],
@@ -61,12 +64,13 @@ def test_every_variable_of_the_aggregation_is_read() -> None:
             "INFERWATCH_AGGREGATION_FLUSH_SECONDS": "0.5",
             "INFERWATCH_AGGREGATION_COMMIT_SECONDS": "3",
             "INFERWATCH_AGGREGATION_SESSION_TIMEOUT_SECONDS": "6",
+            "INFERWATCH_AGGREGATION_STALL_SECONDS": "9",
             "INFERWATCH_AGGREGATION_FETCH_BYTES": "4096",
             "INFERWATCH_AGGREGATION_BLOCK_LENGTH": "100",
         }
     )
     assert found == AggregationSettings(
-        KafkaSettings("kafka:9093"), "http://registry", "g", 0.5, 3.0, 6.0, 4096, 100
+        KafkaSettings("kafka:9093"), "http://registry", "g", 0.5, 3.0, 6.0, 9.0, 4096, 100
     )
 
 
@@ -82,12 +86,13 @@ def test_every_variable_of_the_sink_is_read() -> None:
             "INFERWATCH_SINK_FLUSH_BYTES": "1000",
             "INFERWATCH_SINK_COMMIT_SECONDS": "3",
             "INFERWATCH_SINK_SESSION_TIMEOUT_SECONDS": "6",
+            "INFERWATCH_SINK_STALL_SECONDS": "9",
             "INFERWATCH_SINK_FETCH_BYTES": "4096",
         }
     )
     assert found == SinkSettings(
         KafkaSettings("kafka:9093"), ClickHouseSettings("http://clickhouse:8123"),
-        "http://registry", "g", 0.5, 1000, 3.0, 6.0, 4096,
+        "http://registry", "g", 0.5, 1000, 3.0, 6.0, 9.0, 4096,
     )  # fmt: skip
 
 
@@ -157,10 +162,10 @@ def test_the_sink_gives_a_hanging_clickhouse_up_within_a_minute(told: float, use
 def test_metrics_are_served_where_the_variable_says() -> None:
     """On loopback, in Prometheus' text format; without the variable, nowhere."""
     port = free_port()
-    serve_metrics_from({"INFERWATCH_METRICS_PORT": str(port)})
+    serve_metrics_from({"INFERWATCH_METRICS_PORT": str(port)}, Health())
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         assert b"python_info" in answer.read()
-    serve_metrics_from({})
+    serve_metrics_from({}, Health())
 
 
 def test_a_metrics_port_in_use_is_said() -> None:
@@ -169,14 +174,14 @@ def test_a_metrics_port_in_use_is_said() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(MetricsPortError, match="stop what uses the port or choose another"):
-            serve_metrics(taken.getsockname()[1])
+            serve_metrics(taken.getsockname()[1], Health())
 
 
 @pytest.mark.parametrize("text", ["http", "70000", "-1"])
 def test_a_metrics_port_that_is_none_is_refused(text: str) -> None:
     """A port is a whole number of 16 bits."""
     with pytest.raises(MetricsPortError, match=text):
-        serve_metrics_from({"INFERWATCH_METRICS_PORT": text})
+        serve_metrics_from({"INFERWATCH_METRICS_PORT": text}, Health())
 
 
 @pytest.mark.parametrize(

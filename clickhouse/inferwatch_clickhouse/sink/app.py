@@ -8,10 +8,13 @@ from inferwatch_clickhouse.errors import ClickHouseError
 from inferwatch_clickhouse.sink.factory import create_app
 from inferwatch_clickhouse.sink.settings import SinkSettings
 from inferwatch_schemas.errors import SchemasError
+from inferwatch_schemas.health import Health
 from inferwatch_schemas.prometheus import serve_metrics_from
 
 try:
     app = create_app(SinkSettings.from_environment(os.environ))
-    serve_metrics_from(os.environ)
+    health = Health(app.watchdog)
+    health.beat_on(app.loop)
+    serve_metrics_from(os.environ, health)
 except (ClickHouseError, SchemasError) as error:
     raise SystemExit(str(error)) from error

@@ -7,12 +7,15 @@ package does not import it.
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import faust
 
 from inferwatch_clickhouse.client import ClickHouse
+from inferwatch_clickhouse.sink import metrics
 from inferwatch_clickhouse.sink.landing import Landing
+from inferwatch_schemas.columnar.watchdog import Watchdog
 from inferwatch_schemas.emitter import Emitter
 from inferwatch_schemas.faust import faust_settings
 from inferwatch_schemas.registry import open_registry
@@ -30,9 +33,11 @@ class SinkApp(faust.App):
 
     Attributes:
         processor: Takes the chunks.
+        watchdog: Tells which partitions are stalled.
     """
 
     processor: Landing
+    watchdog: Watchdog
 
 
 def create_app(settings: SinkSettings) -> SinkApp:
@@ -57,6 +62,9 @@ def create_app(settings: SinkSettings) -> SinkApp:
         ),
     )
     app.processor = landing
+    app.watchdog = Watchdog(
+        settings.group, settings.stall_seconds, metrics.WATCHDOG, landing.waits, time.monotonic
+    )
     everything = app.topic(
         *landing.topics, key_serializer="raw", value_serializer="raw", acks=False
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from inferwatch_schemas.columnar.watchdog import Meters
+
 ROWS = Counter("inferwatch_sink_rows", "Rows that ClickHouse acknowledged.", ["table"])
 FAILURES = Counter(
     "inferwatch_sink_failures", "Inserts that failed; each is tried again.", ["table"]
@@ -20,4 +22,20 @@ INSERT_SECONDS = Histogram(
     "One insert.",
     ["table"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+WATCHDOG = Meters(
+    lag=Gauge(
+        "inferwatch_sink_lag_records",
+        "Offsets between the log's end and what is durable of it.",
+        ["topic", "partition"],
+    ),
+    stalled=Gauge(
+        "inferwatch_sink_stalled_partitions",
+        "1 where a partition is stalled, 0 where not.",
+        ["topic", "partition"],
+    ),
+    repairs=Counter(
+        "inferwatch_sink_stall_repairs",
+        "How often all partitions were read again because some were stalled for no known reason.",
+    ),
 )

@@ -20,6 +20,7 @@ VARIABLES: Final[dict[str, type[int | float | str]]] = {
     "flush_bytes": int,
     "commit_seconds": float,
     "session_timeout_seconds": float,
+    "stall_seconds": float,
     "fetch_bytes": int,
 }
 
@@ -38,6 +39,8 @@ class SinkSettings:
         commit_seconds: How often offsets are committed.
         session_timeout_seconds: Without heartbeats for so long, a worker's partitions are given
             to others.
+        stall_seconds: A partition that stands still for so long, with more in the log, is told as
+            stalled.
         fetch_bytes: Most bytes of one partition in one fetch.
     """
 
@@ -49,6 +52,7 @@ class SinkSettings:
     flush_bytes: int = 64 * 1024 * 1024
     commit_seconds: float = 2.0
     session_timeout_seconds: float = 30.0
+    stall_seconds: float = 30.0
     fetch_bytes: int = 1024 * 1024
 
     def __post_init__(self) -> None:

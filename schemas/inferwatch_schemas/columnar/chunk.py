@@ -76,7 +76,10 @@ class Assignment:
 
 
 class ChunkProcessor(Protocol):
-    """What the transport of chunks asks of a Faust app, as the app's attribute ``processor``."""
+    """What the transport of chunks asks of a Faust app, as the app's attribute ``processor``.
+
+    Beside it the app has a ``watchdog``, a ``Watchdog``, which the transport shows the partitions.
+    """
 
     @property
     def read_again(self) -> bool:

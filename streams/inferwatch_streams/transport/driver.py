@@ -35,8 +35,15 @@ from faust.transport.drivers import aiokafka as stock
 from faust.types.tuples import TP, ConsumerMessage
 from mode import Service
 
+from inferwatch_schemas.columnar.stalls import Observation
+from inferwatch_schemas.columnar.watchdog import LOOK_SECONDS
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_streams.transport import fetch
+from inferwatch_streams.transport.partition_states import (
+    PartitionState,
+    has_joined,
+    partition_states,
+)
 from inferwatch_streams.transport.record_batch import check_codecs
 from inferwatch_streams.transport.starting_points import (
     StartingPoint,
@@ -53,6 +60,7 @@ if TYPE_CHECKING:
         ChunkProcessor,
         TopicPartition,
     )
+    from inferwatch_schemas.columnar.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
@@ -124,18 +132,13 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             for tp in tps
         }
 
-    def fetched_positions(self) -> dict[TopicPartition, int]:
-        """How far each assigned partition was fetched and handed to Faust."""
-        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001  # the public call waits for a position
-        assignment = subscription.assignment if subscription else None
-        if assignment is None or not assignment.active:
-            return {}
-        states = {tp: assignment.state_value(tp) for tp in assignment.tps}
-        return {
-            (tp.topic, tp.partition): state.position
-            for tp, state in states.items()
-            if state.has_valid_position
-        }
+    def states(self) -> dict[TopicPartition, PartitionState] | None:
+        """What the client knows of each assigned partition; None without an assignment."""
+        return partition_states(self._ensure_consumer())
+
+    def joined(self) -> bool:
+        """Whether the group is settled, as far as the client knows."""
+        return has_joined(self._ensure_consumer())
 
     async def commit_floors(self, offsets: Mapping[TP, OffsetAndMetadata]) -> bool:
         """Commit; False when the partitions are no longer this worker's, or the broker is away."""
@@ -163,6 +166,7 @@ class Consumer(stock.Consumer):
         super().__init__(*args, **kwargs)
         #: The app declares it; Faust's own App has no place for it.
         self._processor: ChunkProcessor = self.app.processor  # type: ignore[attr-defined]  # as said
+        self._watchdog: Watchdog = self.app.watchdog  # type: ignore[attr-defined]  # likewise
         self._committed: dict[TP, OffsetAndMetadata] = {}
         self._assigned: dict[TP, Assignment] = {}
         # Kept over assignments, unlike what is assigned.
@@ -230,8 +234,14 @@ class Consumer(stock.Consumer):
         due = time.monotonic() + WATCH_TOPICS_SECONDS
         async for _ in self.itertimer(WATCH_SECONDS, name="watch"):
             if not self.app.rebalancing and self.flow_active:
-                self._processor.fetched(self._chunk_thread.fetched_positions())
-            again = self._processor.read_again
+                self._processor.fetched(
+                    {
+                        at: state.fetched
+                        for at, state in (self._chunk_thread.states() or {}).items()
+                        if state.fetched is not None
+                    }
+                )
+            again = self._processor.read_again or self._watchdog.take_repair()
             if time.monotonic() >= due:
                 due = time.monotonic() + WATCH_TOPICS_SECONDS
                 again = await self._other_topics() or again
@@ -241,6 +251,28 @@ class Consumer(stock.Consumer):
                 except (KafkaError, SchemasError) as error:
                     log.warning("not begun anew, will be tried again", error=repr(error))
                     due = 0.0
+
+    @Service.task
+    async def _watch_progress(self) -> None:
+        """Show the watchdog the partitions, although ``_watch`` may wait for the broker."""
+        async for _ in self.itertimer(LOOK_SECONDS, name="watchdog"):
+            settled = self.flow_active and not self.app.rebalancing
+            self._watchdog.observe(
+                self._observations(), joined=settled and self._chunk_thread.joined()
+            )
+
+    def _observations(self) -> dict[TopicPartition, Observation] | None:
+        states = self._chunk_thread.states()
+        if states is None:
+            return None
+        durable = self._processor.durable()
+        ids = {tp.topic: start.topic_id for tp, start in self._assigned.items()}
+        return {
+            at: Observation(
+                ids.get(at[0], ""), durable.get(at), state.log_end, state.answered, state.pending
+            )
+            for at, state in states.items()
+        }
 
     async def _other_topics(self) -> bool:
         """Whether a topic was deleted and created again: its log is another one.
