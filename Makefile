@@ -9,6 +9,8 @@
 
 # Options that are passed through: make demo ARGS="--seconds 30", make test ARGS="-k wire".
 ARGS ?=
+# How long make soak takes.
+MINUTES ?= 60
 # Seeds of each scenario of make chaos; SEED=7 runs that one alone.
 SEEDS ?= 20
 # The Python that .venv is made with; the first of PYTHONS that is new enough when empty.
@@ -51,6 +53,10 @@ bench: $(INSTALLED) ## Measure what an event costs, beside plain Faust (minutes)
 .PHONY: bench-latency
 bench-latency: $(INSTALLED) ## Measure the time from producing an event to querying it (2 minutes)
 	$(BIN)/python -m tests.benchmarks.latency $(ARGS)
+
+.PHONY: soak
+soak: $(INSTALLED) ## Run the whole pipeline for long: flat memory, bounded lag, exact: make soak MINUTES=60
+	$(BIN)/python -m tests.benchmarks.soak --minutes $(MINUTES) $(ARGS)
 
 .PHONY: check
 check: $(INSTALLED) ## Check style, types, layers, schemas and docker-compose.yml
