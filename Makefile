@@ -19,9 +19,14 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),python3.11 python3.12 python3.13 python3)
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# What the other contenders of `make bench` need, and nothing else does.
+BENCH_LOCK := tests/benchmarks/contenders.lock
+BENCH_INSTALLED := .venv-bench/.installed
 SOURCES := schemas agents streams clickhouse inferwatch tests
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
 	--all-extras --group dev --group install --generate-hashes --no-header --no-annotate
+LOCK_BENCH := $(BIN)/uv pip compile $(BENCH_LOCK:.lock=.in) --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate
 
 .PHONY: help
 help: ## List the targets
@@ -47,7 +52,7 @@ chaos: $(INSTALLED) ## Break things under load and compare every row: make chaos
 	SEEDS=$(SEEDS) $(BIN)/python -m pytest -m chaos $(ARGS)
 
 .PHONY: bench
-bench: $(INSTALLED) ## Measure what an event costs, beside plain Faust (minutes): make bench ARGS="--runs 1"
+bench: $(INSTALLED) $(BENCH_INSTALLED) ## Measure what an event costs, beside Faust, Quix Streams, bytewax and a bare loop
 	$(BIN)/python -m tests.benchmarks.cost_per_event $(ARGS)
 
 .PHONY: bench-latency
@@ -73,12 +78,13 @@ format: $(INSTALLED) ## Format the code, and repair what ruff can
 	$(BIN)/ruff format
 
 .PHONY: lock
-lock: $(INSTALLED) ## Resolve requirements.lock anew: make lock ARGS="--upgrade"
+lock: $(INSTALLED) ## Resolve the two locks anew: make lock ARGS="--upgrade"
 	$(LOCK) --output-file requirements.lock $(ARGS)
+	$(LOCK_BENCH) --output-file $(BENCH_LOCK) $(ARGS)
 
 .PHONY: clean
 clean: ## Remove .venv, caches and build outputs
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs in a fraction of pip's time; pip installs uv itself, with the hash in the lock.
@@ -90,6 +96,14 @@ $(INSTALLED): requirements.lock pyproject.toml | .venv/pyvenv.cfg
 		--requirement requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
+
+$(BENCH_INSTALLED): $(BENCH_LOCK) | .venv-bench/pyvenv.cfg
+	$(BIN)/uv pip install --quiet --python .venv-bench/bin/python --require-hashes \
+		--requirement $(BENCH_LOCK)
+	@touch $@
+
+.venv-bench/pyvenv.cfg: | $(INSTALLED)
+	$(BIN)/python -m venv --without-pip .venv-bench
 
 .venv/pyvenv.cfg:
 	@for python in $(PYTHONS); do \

@@ -12,11 +12,9 @@ it has counted WARM_UP events, and then EVENTS more, and writes what they came t
 
 import io
 import json
-import math
 import sys
 import tempfile
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -24,52 +22,9 @@ import fastavro
 import faust
 
 from inferwatch_schemas import releases
+from tests.benchmarks.window import WINDOW_SECONDS, Window
 
-WINDOW_MICROS = 10_000_000
-MICROS = 1_000_000
 PREFIX_BYTES = 5
-
-
-@dataclass
-class Window:
-    """One window of one group: the measures of requests.v1."""
-
-    requests: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
-    cost_usd_micros: int = 0
-    priced_requests: int = 0
-    durations: int = 0
-    duration_micros: int = 0
-    duration_bins: Counter[int] = field(default_factory=Counter)
-    first_tokens: int = 0
-    first_token_micros: int = 0
-    first_token_bins: Counter[int] = field(default_factory=Counter)
-
-    def add(self, event: dict[str, Any]) -> None:
-        """Count one request."""
-        self.requests += 1
-        if event["error_type"] is not None:
-            self.errors[event["error_type"]] += 1
-        self.input_tokens += event["gen_ai_usage_input_tokens"] or 0
-        self.output_tokens += event["gen_ai_usage_output_tokens"] or 0
-        self.cached_tokens += event["gen_ai_usage_cache_read_input_tokens"] or 0
-        self.reasoning_tokens += event["gen_ai_usage_reasoning_output_tokens"] or 0
-        if event["cost_usd_micros"] is not None:
-            self.priced_requests += 1
-            self.cost_usd_micros += event["cost_usd_micros"]
-        duration, first = event["duration_seconds"], event["time_to_first_token_seconds"]
-        if duration is not None:
-            self.durations += 1
-            self.duration_micros += round(duration * MICROS)
-            self.duration_bins[math.ceil(math.log2(duration) * 32) - 1 if duration else -32768] += 1
-        if first is not None:
-            self.first_tokens += 1
-            self.first_token_micros += round(first * MICROS)
-            self.first_token_bins[math.ceil(math.log2(first) * 32) - 1 if first else -32768] += 1
 
 
 def create_app(  # noqa: PLR0913, PLR0917 -- as on the command line
@@ -100,7 +55,7 @@ def create_app(  # noqa: PLR0913, PLR0917 -- as on the command line
             # The decoder gives a datetime, as it does to any program that uses it.
             second = int(event["event_time"].timestamp())
             key = (
-                second // 10,
+                second // WINDOW_SECONDS,
                 event["service_name"],
                 event["deployment_environment_name"],
                 event["gen_ai_provider_name"],

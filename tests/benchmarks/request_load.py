@@ -5,6 +5,7 @@ import math
 import random
 import struct
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,8 @@ MICROS = 1_000_000
 START_MICROS = 1_750_000_000 * MICROS
 SPREAD_SECONDS = 300
 OUT_OF_ORDER_SECONDS = 30
+# An hour.
+CLOSING_WINDOWS = 360
 ERRORS = ("timeout", "429", "500")
 # Services and models of each size of load.
 GROUPS = {20: (5, 4), 2000: (50, 40)}
@@ -88,38 +91,58 @@ def make_load(
         of: Take the first ``events`` of a load of so many, with its events a second.
     """
     chance = random.Random(seed)  # noqa: S311 -- a load, no secret
+    services, models = GROUPS[groups]
+    return _load(
+        _event(
+            chance,
+            number,
+            start_micros + number * SPREAD_SECONDS * MICROS // (of or events),
+            f"service-{chance.randrange(services)}",
+            f"model-{chance.randrange(models)}",
+        )
+        for number in range(events)
+    )
+
+
+def make_closing(load: Load) -> Load:
+    """One event of each group of a load, an hour after its last: what closes a window by time."""
+    chance = random.Random(len(load.values))  # noqa: S311 -- a load, no secret
+    last = max(window for window, _, _ in load.totals)
+    at = (last + CLOSING_WINDOWS) * WINDOW_MICROS
+    groups = sorted(set(load.groups))
+    return _load(
+        _event(chance, number, at, service, model) for number, (service, model) in enumerate(groups)
+    )
+
+
+def _load(events: Iterable[dict[str, Any]]) -> Load:
     release = releases.latest("request")
     schema = fastavro.parse_schema(release.schema)
     prefix = struct.pack(">bI", 0, release.id)
-    services, models = GROUPS[groups]
     totals: dict[Group, Totals] = defaultdict(Totals)
-    values, chosen = [], []
-    for number in range(events):
-        at = start_micros + number * SPREAD_SECONDS * MICROS // (of or events)
-        event = _event(chance, number, at, services, models)
+    values, groups = [], []
+    for event in events:
         _add(totals, event)
         body = io.BytesIO()
         body.write(prefix)
         fastavro.schemaless_writer(body, schema, event)
         values.append(body.getvalue())
-        chosen.append((event["service_name"], event["gen_ai_request_model"]))
-    return Load(values, chosen, dict(totals))
+        groups.append((event["service_name"], event["gen_ai_request_model"]))
+    return Load(values, groups, dict(totals))
 
 
-def _event(
-    chance: random.Random, number: int, at: int, services: int, models: int
-) -> dict[str, Any]:
+def _event(chance: random.Random, number: int, at: int, service: str, model: str) -> dict[str, Any]:
     first = round(chance.lognormvariate(-1, 0.6), 6)
     return {
         "event_id": f"bench-1f0c-request-{number}",
         "producer_id": "bench-1f0c",
         "sequence": number,
         "event_time": at - chance.randrange(OUT_OF_ORDER_SECONDS * MICROS),
-        "service_name": f"service-{chance.randrange(services)}",
+        "service_name": service,
         "deployment_environment_name": "production",
         "gen_ai_operation_name": "chat",
         "gen_ai_provider_name": "openai",
-        "gen_ai_request_model": f"model-{chance.randrange(models)}",
+        "gen_ai_request_model": model,
         "endpoint": "/v1/chat",
         "http_request_method": "POST",
         "http_response_status_code": 200,
