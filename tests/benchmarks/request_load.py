@@ -5,7 +5,7 @@ import math
 import random
 import struct
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,8 @@ ERRORS = ("timeout", "429", "500")
 GROUPS = {20: (5, 4), 2000: (50, 40)}
 
 Group = tuple[int, str, str]
+# Publishes values to a topic, and waits until the broker has them.
+Send = Callable[[KafkaSettings, str, list[bytes]], None]
 
 
 @dataclass

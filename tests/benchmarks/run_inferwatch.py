@@ -7,13 +7,23 @@ from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.topics import REQUESTS, TOPICS
 from tests.benchmarks.measuring import SESSION_SECONDS, WARM_UP_SECONDS, Cost, started
-from tests.benchmarks.request_load import Load, publish
+from tests.benchmarks.request_load import Load, Send, publish
 from tests.benchmarks.rows import Rows
 from tests.benchmarks.totals import check, merged
 
 
-def run_inferwatch(kafka: KafkaSettings, folder: Path, warm_up: Load, load: Load) -> Cost:
-    """``inferwatch worker --only aggregation``, until the broker has its last row."""
+def run_inferwatch(
+    kafka: KafkaSettings, folder: Path, warm_up: Load, load: Load, send: Send = publish
+) -> Cost:
+    """``inferwatch worker --only aggregation``, until the broker has its last row.
+
+    Args:
+        kafka: Where it reads, with nothing in it.
+        folder: For its log.
+        warm_up: Events that it counts first, unmeasured.
+        load: Events that it is measured by.
+        send: Publishes both.
+    """
     TopicAdmin(kafka).create(TOPICS)
     command = [sys.executable, "-c", "from inferwatch.main import run; run()"]
     rows = Rows(kafka)
@@ -24,10 +34,10 @@ def run_inferwatch(kafka: KafkaSettings, folder: Path, warm_up: Load, load: Load
             INFERWATCH_AGGREGATION_SESSION_TIMEOUT_SECONDS=SESSION_SECONDS,
             **kafka.to_environment(),
         ) as worker:
-            publish(kafka, REQUESTS.name, warm_up.values)
+            send(kafka, REQUESTS.name, warm_up.values)
             worker.wait(lambda: rows.reach(len(warm_up.values)), WARM_UP_SECONDS)
             worker.pause()
-            publish(kafka, REQUESTS.name, load.values)
+            send(kafka, REQUESTS.name, load.values)
             events = len(load.values)
             cost = worker.cost_until(
                 lambda: rows.reach(len(warm_up.values) + events),

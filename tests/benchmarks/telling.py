@@ -15,7 +15,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from inferwatch_schemas.kafka import KafkaSettings
 from tests.benchmarks.measuring import POLL_SECONDS, WARM_UP_SECONDS, Cost, started
-from tests.benchmarks.request_load import PARTITIONS, Group, Load, Totals, publish
+from tests.benchmarks.request_load import PARTITIONS, Group, Load, Send, Totals, publish
 from tests.benchmarks.totals import NUMBERS, check
 
 BINS = ("duration_bins", "first_token_bins")
@@ -45,6 +45,7 @@ def run_telling(  # noqa: PLR0913, PLR0917 -- a run, and what it is of
     warm_up: Load,
     load: Load,
     limit_seconds: float,
+    send: Send = publish,
 ) -> Cost:
     """Run a contender that tells how far it is, until its last event is counted.
 
@@ -57,6 +58,7 @@ def run_telling(  # noqa: PLR0913, PLR0917 -- a run, and what it is of
         warm_up: Events that it counts first, unmeasured.
         load: Events that it is measured by.
         limit_seconds: More is a failure.
+        send: Publishes both loads.
     """
     create_topic(kafka, topic)
     result, log = folder / "result.json", folder / "contender.log"
@@ -72,10 +74,10 @@ def run_telling(  # noqa: PLR0913, PLR0917 -- a run, and what it is of
 
     whole = [*command, str(result), str(len(warm_up.values)), str(events)]
     with started(whole, folder) as contender:
-        publish(kafka, topic, warm_up.values)
+        send(kafka, topic, warm_up.values)
         contender.wait(said("warm"), WARM_UP_SECONDS)
         contender.pause()
-        publish(kafka, topic, load.values)
+        send(kafka, topic, load.values)
         cost = contender.cost_until(said("done"), events, limit_seconds)
         contender.wait(said("written"), WARM_UP_SECONDS)
     totals: dict[Group, Totals] = {
