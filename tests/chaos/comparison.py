@@ -16,7 +16,7 @@ from verdict import DiffersError, Row, Table
 
 from inferwatch_clickhouse.errors import ClickHouseUnavailableError
 from inferwatch_schemas.admin import SILENT
-from inferwatch_schemas.topics import AGGREGATES
+from inferwatch_schemas.topics import AGGREGATES, topic_of
 
 Logs = Sequence[tuple[Log, Mapping[str, str]]]
 
@@ -122,11 +122,15 @@ def compare_emitted(
 
 
 def expected_aggregates(logs: Logs, schema: str) -> list[Row]:
-    """The oracle's rows of a signal."""
+    """The oracle's rows of a signal; several logs may have written to the same blocks."""
+    topic = topic_of(schema).name
+    records: dict[str, list[Record]] = {}
+    for log, ids in logs:
+        records.setdefault(ids[topic], []).extend(_measured(log, schema))
     return [
         row
-        for log, ids in logs
-        for row in oracle.block_rows(SIGNALS[schema], _measured(log, schema), ids, BLOCK_LENGTH)
+        for topic_id, measured in records.items()
+        for row in oracle.block_rows(SIGNALS[schema], measured, {topic: topic_id}, BLOCK_LENGTH)
     ]
 
 
