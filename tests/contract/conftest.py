@@ -54,4 +54,5 @@ def stack(
             folder,
             SESSION_SECONDS[request.param],
             {"aggregation_block_length": str(BLOCK_LENGTH)},
+            broker_pid=broker.pid,
         )

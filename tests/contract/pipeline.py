@@ -1,15 +1,17 @@
 """The whole pipeline for a test: a broker, ClickHouse, and workers as processes of their own."""
 
+import json
 import os
 import re
 import signal
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -97,6 +99,18 @@ class Worker:
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
+    def health(self, of: Literal["live", "ready"]) -> tuple[int, dict[str, Any]]:
+        """Status and JSON of its health endpoint; status 0 while it does not serve."""
+        url = f"http://{LOOPBACK}:{self._port}/health/{of}"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+        except OSError:
+            return 0, {}
+
     def describe(self) -> str:
         """The end of its log, and where it stands, for a test that failed."""
         told = [line for line in self.metrics().splitlines() if TOLD.match(line)]
@@ -105,6 +119,10 @@ class Worker:
     def kill(self) -> None:
         """End it with SIGKILL."""
         self._child.kill()
+
+    def terminate(self) -> None:
+        """Tell it with SIGTERM to leave, and do not wait."""
+        os.kill(self.pid, signal.SIGTERM)
 
     def freeze(self) -> None:
         """Stop it where it stands with SIGSTOP: alive to the system, dead to its group."""
@@ -140,6 +158,7 @@ class Stack:
             member of a group wait for half of it; Apache Kafka grants no less than 6 s.
         settings: Variables of every worker besides.
         program: What a worker runs in place of ``inferwatch``.
+        broker_pid: The broker's process.
     """
 
     kafka: KafkaSettings
@@ -148,6 +167,7 @@ class Stack:
     session_seconds: float
     settings: Mapping[str, str] = field(default_factory=dict)
     program: tuple[str, ...] = PROGRAM
+    broker_pid: int | None = None
 
     def worker(self, name: str, *arguments: str, **variables: str) -> Worker:
         """Start a worker; variables are named without ``INFERWATCH_``, in lower case."""

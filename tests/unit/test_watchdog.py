@@ -95,7 +95,7 @@ def test_a_stall_is_told_once_with_all_that_is_known_of_it(case: Case) -> None:
     with capture_logs() as said:
         case.look({AT: 6, OTHER: 9})
     assert [(entry["log_level"], entry["event"]) for entry in said] == [
-        ("info", "stalled partition moves again")
+        ("info", "partition no longer stalled")
     ]
     assert case.why == []
     assert case.metric("stalled") == 0

@@ -153,12 +153,11 @@ class Landing:
             if self._batch is None:
                 self._batch = Batch(dict(self._positions), self._loads.take())
             batch = self._batch
-            while batch.loads:
-                with self.waits.during(f"ClickHouse to take {batch.loads[0].table.storage}"):
-                    inserted = await self._insert(batch.loads[0], epoch)
-                if not inserted:
-                    return
-                del batch.loads[0]
+            with self.waits.during("ClickHouse to take rows"):
+                while batch.loads:
+                    if not await self._insert(batch.loads[0], epoch):
+                        return
+                    del batch.loads[0]
             try:
                 with self.waits.during("Kafka to acknowledge dead letters"):
                     await self._emitter.settle()

@@ -22,8 +22,9 @@ log = structlog.get_logger(__name__)
 
 #: The watchdog is to be shown the partitions about so often.
 LOOK_SECONDS: Final = 1.0
-# What passes between two looks counts for so much at most: the rest nobody has watched.
-MOST_ELAPSED_SECONDS: Final = 5.0
+# What passes between two looks counts for so much at most: the rest nobody has watched. A loop
+# that compiles for seconds, or a process that was stopped, has stalled no partition.
+MOST_ELAPSED_SECONDS: Final = 2.0
 # A watchdog that has seen nothing for so long knows nothing.
 BLIND_SECONDS: Final = 15.0
 
@@ -144,7 +145,7 @@ class Watchdog:
             log.error("partition stalled", **self._told(at))
         for at in sorted((before & seen.keys()) - self._stalled):
             log.info(
-                "stalled partition moves again", app=self._app, topic=at[0], partition=at[1],
+                "partition no longer stalled", app=self._app, topic=at[0], partition=at[1],
                 position=self._watched[at].seen.position,
             )  # fmt: skip
         for at, watch in self._watched.items():
