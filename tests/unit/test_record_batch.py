@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import sys
 from typing import Any
 
 import avro_strategies as avro
@@ -18,6 +19,7 @@ from batches import GZIP, LZ4, NONE, SNAPPY, ZSTD, Record, batch, fetched, messa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inferwatch_streams.errors import MissingCodecError
 from inferwatch_streams.transport import inflate
 from inferwatch_streams.transport.fetch import STOCK
 from inferwatch_streams.transport.record_batch import (
@@ -330,3 +332,15 @@ def test_snappy_blocks_that_do_not_move_on() -> None:
     body = inflate.SNAPPY_STREAM + b"\0" * 8 + struct.pack(">i", -4)
     (chunk,) = fetched(sealed(VICTIM, records=body, attributes=SNAPPY), 11)
     assert chunk.corrupt == (0,)
+
+
+@pytest.mark.parametrize(("library", "codec"), [("cramjam", "snappy"), ("zstandard", "zstd")])
+def test_a_missing_library_is_named(
+    monkeypatch: pytest.MonkeyPatch, library: str, codec: str
+) -> None:
+    """A worker that could not read a codec says which, and what to install."""
+    inflate.check_codecs()
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.setattr(inflate.codec, "cramjam", sys.modules["cramjam"])
+    with pytest.raises(MissingCodecError, match=f"{codec} .* pip install {library}$"):
+        inflate.check_codecs()

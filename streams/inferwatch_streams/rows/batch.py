@@ -13,7 +13,6 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import zstandard
 from aiokafka.record.util import calc_crc32c
 
 from inferwatch_schemas.columnar.compiling import compiled
@@ -87,6 +86,8 @@ class OutgoingBatch:
     def _build(self) -> bytes:
         """Asked by ``aiokafka``, once or more: the batch as it is sent."""
         if self._built is None:
+            import zstandard  # noqa: PLC0415  # the transport tells, in a sentence, of its absence
+
             library = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
             raw = library.compress(self._records.data[: self._size])
             self._records = np.empty(0, np.uint8)

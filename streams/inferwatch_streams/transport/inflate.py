@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 import zlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import zstandard
 from aiokafka import codec
 
 from inferwatch_streams.errors import MissingCodecError
@@ -54,14 +54,15 @@ def check_codecs() -> None:
     Raises:
         MissingCodecError: Names the library that is missing.
     """
-    for name, present in (
-        ("gzip", codec.has_gzip),
-        ("snappy", codec.has_snappy),
-        ("lz4", codec.has_lz4),
+    for name, library, present in (
+        ("gzip", "cramjam", codec.has_gzip()),
+        ("snappy", "cramjam", codec.has_snappy()),
+        ("lz4", "cramjam", codec.has_lz4()),
+        ("zstd", "zstandard", find_spec("zstandard") is not None),
     ):
-        if not present():
+        if not present:
             raise MissingCodecError(
-                f"Records compressed with {name} could not be read; run: pip install cramjam"
+                f"Records compressed with {name} could not be read; run: pip install {library}"
             )
 
 
@@ -123,6 +124,8 @@ def _unlz4(data: memoryview) -> bytes:
 
 
 def _unzstd(data: memoryview) -> bytes:
+    import zstandard  # noqa: PLC0415  # this module must load without it, so that it can be told
+
     # librdkafka writes the size into the frame, the Java client does not.
     size = zstandard.frame_content_size(data)
     if size > MAX_INFLATED_BYTES:
