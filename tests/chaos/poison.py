@@ -1,4 +1,4 @@
-"""Records that are no events, in chosen places of a record batch, and the dead letters they make."""
+"""Records that are no events, in chosen places of a batch, and the dead letters they make."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -31,6 +31,7 @@ def frozen(pid: int) -> Iterator[None]:
 
 def test_frozen(storm: Storm) -> None:
     """The broker freezes at a random moment, with rows and events on their way to it."""
+    storm.publish(seconds=0.5)
     storm.ensure_worker()
     storm.publish(storm.open_log(2 * FROZEN_SECONDS), seconds=LOAD_SECONDS)
     for _ in storm.moments(1, LOAD_SECONDS):

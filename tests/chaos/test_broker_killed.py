@@ -17,10 +17,10 @@ def test_killed(storm: Storm) -> None:
     """It dies once or twice; whatever the log then holds is counted, repetitions included."""
     broker = storm.arena.broker
     assert isinstance(broker, ApacheKafka)
-    storm.ensure_worker()
     before = ReadBack(storm.arena.stack.kafka)
     log = storm.open_log(60, enable_idempotence=storm.chance.choice((True, False)))
     storm.publish(log, seconds=LOAD_SECONDS)
+    storm.ensure_worker()
     for _ in storm.moments(storm.chance.randint(1, 2), LOAD_SECONDS):
         broker.kill()
         broker.restart()

@@ -8,7 +8,7 @@ import pytest
 from arena import Arena
 from pipeline import Worker, wait_until
 from proxy import Mode, Proxy
-from storm import Storm, at_work
+from storm import Storm
 
 from inferwatch.embedded.processes import LOOPBACK
 
@@ -30,21 +30,21 @@ def proxy(arena: Arena) -> Iterator[Proxy]:
 
 @pytest.fixture
 def worker(arena: Arena, proxy: Proxy) -> Worker:
-    """A worker behind the proxy, kept over the seeds, that is at work."""
+    """A worker behind the proxy, kept over the seeds, whose ClickHouse is there."""
     proxy.mode = Mode.FORWARD
     if not arena.server.alive:
         arena.server.restart()
     clickhouse = replace(arena.stack.clickhouse, url=f"http://{LOOPBACK}:{proxy.port}")
     behind = replace(arena.stack, clickhouse=clickhouse)
-    running = arena.workers[0] if arena.workers else arena.start_worker(stack=behind)
-    wait_until(lambda: at_work(running), bool, running, seconds=60)
-    return running
+    return arena.workers[0] if arena.workers else arena.start_worker(stack=behind)
 
 
 def test_outages(storm: Storm, proxy: Proxy, worker: Worker) -> None:
     """Each kind of outage once, in any order, at random moments, until it was felt."""
     outages = list(OUTAGES)
     storm.chance.shuffle(outages)
+    storm.publish(seconds=0.5)
+    storm.wait_at_work(worker)
     storm.publish(seconds=LOAD_SECONDS)
     for number, _ in enumerate(storm.moments(len(outages), LOAD_SECONDS)):
         _suffer(outages[number], storm, proxy, worker)
@@ -60,9 +60,7 @@ def _suffer(outage: Mode | str, storm: Storm, proxy: Proxy, worker: Worker) -> N
     else:
         server.kill()
     storm.publish(events=storm.events(REQUESTS), seconds=0.3)
-    wait_until(
-        lambda: proxy.refused + proxy.hung + proxy.cut - felt, bool, worker, seconds=30
-    )
+    wait_until(lambda: proxy.refused + proxy.hung + proxy.cut - felt, bool, worker, seconds=30)
     time.sleep(storm.chance.uniform(0, 0.5))
     if not server.alive:
         server.restart()

@@ -1,4 +1,4 @@
-"""Producers whose clocks are wrong: their events are accepted, kept, and count in their own windows.
+"""Producers whose clocks are wrong: their events are taken, kept, and counted in their own windows.
 
 Kafka itself looks at the times that producers set: it refuses what lies too far ahead and removes
 what lies too far behind, unless a topic has times of the broker's own.
@@ -33,6 +33,7 @@ def test_clocks(storm: Storm) -> None:
     """One producer after the other or all at once, with workers there or yet to come."""
     names = list(CLOCKS)
     storm.chance.shuffle(names)
+    storm.publish(seconds=0.5)
     late = storm.chance.random() < 0.5
     if late:
         storm.arena.clear()
@@ -40,7 +41,8 @@ def test_clocks(storm: Storm) -> None:
         storm.ensure_worker()
     together = storm.chance.random() < 0.5
     for name in names:
-        log = storm.open_log(ahead_seconds=CLOCKS[name])
+        log = storm.open_log()
+        log.ahead_seconds = CLOCKS[name]
         publishing = storm.publish(log, by_clock(storm.events(REQUESTS), CLOCKS[name]), seconds=1)
         if not together:
             publishing.finish()

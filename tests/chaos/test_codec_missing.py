@@ -3,11 +3,12 @@
 It would otherwise die of the first batch that a producer compressed so, or wait for ever.
 """
 
+import os
 from pathlib import Path
 
 import pytest
 from arena import Arena
-from pipeline import wait_until
+from pipeline import Worker, environment, wait_until
 
 pytestmark = pytest.mark.chaos
 
@@ -23,8 +24,13 @@ STARTUP = "sitecustomize.py"
 def test_refuses_to_start(arena: Arena, tmp_path: Path, library: str, role: str) -> None:
     """The worker ends and says what to install."""
     (tmp_path / STARTUP).write_text(f"import sys\nsys.modules[{library!r}] = None\n")
-    worker = arena.stack.worker(
-        f"without-{library}-{role}", "--only", role, python_path=str(tmp_path)
+    paths = [str(tmp_path), os.environ.get("PYTHONPATH", "")]
+    worker = Worker(
+        f"without-{library}-{role}",
+        tmp_path,
+        environment(arena.stack.kafka, arena.stack.clickhouse)
+        | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        ("--only", role),
     )
     with worker:
         wait_until(lambda: worker.alive, lambda alive: not alive, seconds=60)

@@ -45,15 +45,13 @@ def poisoned(storm: Storm, places: Chosen, good: list[Event]) -> list[Event | Ba
     size = storm.chance.choice((3, 20, 200))
     bad = places(size, storm.chance)
     kinds = list(GARBAGE.values())
-    return [
-        storm.chance.choice(kinds) if number in bad else good.pop() for number in range(size)
-    ]
+    return [storm.chance.choice(kinds) if number in bad else good.pop() for number in range(size)]
 
 
 def test_poison(storm: Storm) -> None:
     """Under load, and half of the time while the worker that reads them is killed."""
-    storm.ensure_worker()
     storm.publish(seconds=3)
+    storm.ensure_worker()
     poison = Poison(storm)
     good = [event for event in storm.events(2_000) if event.schema == "request"]
     names = list(PLACES)

@@ -47,10 +47,10 @@ def test_recreated(storm: Storm) -> None:
     """One topic or two, while the others go on; the new log is written as soon as it exists."""
     arena = storm.arena
     topics = storm.chance.sample(SOURCES, storm.chance.randint(1, 2))
-    storm.ensure_worker()
-    (worker,) = arena.workers
     # What was written but not read when its topic was deleted is gone with it.
     storm.publish(seconds=1)
+    storm.ensure_worker()
+    (worker,) = arena.workers
     storm.settle()
     said = len(worker.said)
     storm.publish(events=of_topics(storm.events(), topics, among=False), seconds=LOAD_SECONDS)
@@ -62,6 +62,6 @@ def test_recreated(storm: Storm) -> None:
     storm.settle()
     since = worker.said[said:]
     for topic in topics:
-        assert any(
-            "created again" in line and topic.name in line for line in since.splitlines()
-        ), since
+        assert any("created again" in line and topic.name in line for line in since.splitlines()), (
+            since
+        )

@@ -13,7 +13,7 @@ from garbage import GARBAGE
 from kafka_proxy import KafkaProxy, Loss
 from pipeline import Worker, wait_until
 from poison import Poison
-from storm import Storm, at_work
+from storm import Storm
 
 from inferwatch.embedded.processes import LOOPBACK
 from inferwatch_schemas.emitter import DELIVERY_TIMEOUT_MS
@@ -37,12 +37,10 @@ def proxy(arena: Arena) -> Iterator[KafkaProxy]:
 
 @pytest.fixture
 def worker(arena: Arena, proxy: KafkaProxy) -> Worker:
-    """A worker behind the proxy, kept over the seeds, that is at work."""
+    """A worker behind the proxy, kept over the seeds."""
     proxy.heal()
     behind = replace(arena.stack, kafka=KafkaSettings(f"{LOOPBACK}:{proxy.port}"))
-    running = arena.workers[0] if arena.workers else arena.start_worker(stack=behind)
-    wait_until(lambda: at_work(running), bool, running, seconds=60)
-    return running
+    return arena.workers[0] if arena.workers else arena.start_worker(stack=behind)
 
 
 def test_lost(storm: Storm, proxy: KafkaProxy, worker: Worker, seed: int) -> None:
@@ -50,6 +48,8 @@ def test_lost(storm: Storm, proxy: KafkaProxy, worker: Worker, seed: int) -> Non
     kinds = [loss for loss in Loss if loss is not Loss.NOTHING]
     storm.chance.shuffle(kinds)
     poison = Poison(storm)
+    storm.publish(seconds=0.5)
+    storm.wait_at_work(worker)
     storm.publish(seconds=LOAD_SECONDS)
     for number, _ in enumerate(storm.moments(len(kinds), LOAD_SECONDS)):
         lost, proxy.loss = proxy.losses, kinds[number]

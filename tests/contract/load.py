@@ -9,6 +9,7 @@ import json
 import random
 import struct
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -69,6 +70,7 @@ class Log:
 
     Attributes:
         records: Acknowledged events.
+        ahead_seconds: How far the producer's clock is ahead.
 
     Args:
         kafka: Where to.
@@ -83,6 +85,7 @@ class Log:
         flush_seconds: float = 30,
     ) -> None:
         self.records: list[Record] = []
+        self.ahead_seconds = 0.0
         self._random = random.Random(7)  # noqa: S311 -- a load, no secret
         self._partitions = {topic.name: topic.partitions for topic in TOPICS}
         self._flush_seconds = flush_seconds
@@ -104,6 +107,7 @@ class Log:
                 encode(event),
                 key=b"any",
                 partition=self._random.randrange(self._partitions[topic]),
+                timestamp=round((time.time() + self.ahead_seconds) * 1000),
                 on_delivery=acknowledged,
             )
             self._producer.poll(0)
