@@ -134,11 +134,12 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
 
     def states(self) -> dict[TopicPartition, PartitionState] | None:
         """What the client knows of each assigned partition; None without an assignment."""
-        return partition_states(self._ensure_consumer())
+        # The tasks of the app start beside this thread, which may come later.
+        return None if self._consumer is None else partition_states(self._consumer)
 
     def joined(self) -> bool:
         """Whether the group is settled, as far as the client knows."""
-        return has_joined(self._ensure_consumer())
+        return self._consumer is not None and has_joined(self._consumer)
 
     async def commit_floors(self, offsets: Mapping[TP, OffsetAndMetadata]) -> bool:
         """Commit; False when the partitions are no longer this worker's, or the broker is away."""
