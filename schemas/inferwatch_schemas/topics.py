@@ -54,6 +54,9 @@ class Topic:
             "cleanup.policy": self.cleanup,
             "retention.ms": str(self.retention_ms),
             "max.message.bytes": str(max(1024 * KIB, 2 * self.max_value_bytes)),
+            # By a producer's clock, Kafka refuses what lies an hour ahead, and removes at once what
+            # lies further behind than its retention.
+            "message.timestamp.type": "LogAppendTime",
         }
 
 

@@ -22,8 +22,13 @@ from inferwatch_schemas.topics import TOPICS
 # So short that the load of every seed closes blocks in every partition.
 BLOCK_LENGTH = 500
 SESSION_SECONDS = 3.0
-# Apache Kafka grants no session below 6 s unless told so.
-BROKER_SETTINGS = {"group.min.session.timeout.ms": "1000"}
+BROKER_SETTINGS = {
+    # Apache Kafka grants no session below 6 s unless told so.
+    "group.min.session.timeout.ms": "1000",
+    # It looks every few minutes for what it may remove.
+    "log.initial.task.delay.ms": "500",
+    "log.retention.check.interval.ms": "1000",
+}
 # Much happens in a short time: rows are sent, inserted and committed several times a second.
 WORKER_SETTINGS = {
     "aggregation_block_length": str(BLOCK_LENGTH),

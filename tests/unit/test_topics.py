@@ -44,6 +44,12 @@ def test_a_dead_letter_has_room_for_any_value(topic: Topic) -> None:
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+def test_a_producers_clock_decides_nothing_in_kafka(topic: Topic) -> None:
+    """Neither whether a record is taken nor how long it is kept."""
+    assert topic.config()["message.timestamp.type"] == "LogAppendTime"
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 def test_as_declared_does_not_differ(topic: Topic) -> None:
     """A topic that is as declared has no differences, whatever else its broker tells."""
     state = as_declared(topic)
