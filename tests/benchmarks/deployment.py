@@ -3,8 +3,10 @@
 import contextlib
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +21,7 @@ from inferwatch_clickhouse.migrate import migrate
 from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.kafka import KafkaSettings
-from inferwatch_schemas.topics import TOPICS
+from inferwatch_schemas.topics import REQUESTS, TOPICS
 from tests.benchmarks.live_load import Status, read_status
 from tests.contract.pipeline import Stack, Worker, wait_until
 
@@ -29,6 +31,12 @@ SESSION_SECONDS = 30.0
 # The embedded broker lets a group's first member wait half its session timeout.
 EMBEDDED_SESSION_SECONDS = 6.0
 LOAD_STOP_SECONDS = 90.0
+# On a fresh checkout the first events wait until everything is compiled.
+WARM_SECONDS = 240.0
+CURRENT_SECONDS = 3.0
+POLL_SECONDS = 0.2
+# A metric of each role that tells of a partition.
+SHOWN = {"aggregation": "inferwatch_floor", "sink": "inferwatch_sink_position"}
 
 
 @dataclass(frozen=True)
@@ -76,20 +84,21 @@ class Deployment:
 
 @contextlib.contextmanager
 def deployed(
-    *, broker_settings: Mapping[str, str] | None = None, factor: int = 1
+    *, broker_settings: Mapping[str, str] | None = None, request_partitions_factor: int = 1
 ) -> Iterator[Deployment]:
     """Run Apache Kafka where Java and Maven are, else the embedded broker; and ClickHouse.
 
     Args:
         broker_settings: Apache Kafka's own.
-        factor: Times as many partitions of each topic as the catalogue declares.
+        request_partitions_factor: Times as many partitions of requests as the catalogue declares.
     """
     with contextlib.ExitStack() as stop:
         folder = Path(stop.enter_context(tempfile.TemporaryDirectory(prefix="inferwatch-bench-")))
         kafka, which, pid, session = _broker(stop, folder, broker_settings or {})
         clickhouse = stop.enter_context(EmbeddedClickHouse(folder / "clickhouse", folder))
         settings = ClickHouseSettings(url=clickhouse.url)
-        TopicAdmin(kafka).create(TOPICS, factor=factor)
+        TopicAdmin(kafka).create([REQUESTS], factor=request_partitions_factor)
+        TopicAdmin(kafka).create(TOPICS)
         migrate(settings)
         stack = Stack(kafka, settings, folder, session)
         yield Deployment(stack, which, pid, clickhouse.pid, folder)
@@ -120,34 +129,32 @@ def _broker(
 
 
 @contextlib.contextmanager
-def workers(
-    deployment: Deployment, count: int, *arguments: str, **variables: str
-) -> Iterator[list[Worker]]:
+def workers(deployment: Deployment, count: int, only: str | None = None) -> Iterator[list[Worker]]:
     """Run workers, and wait until each has partitions; ends them however this ends.
 
     Args:
         deployment: Where.
         count: How many.
-        arguments: Further ones of the command line; without any, a worker has both roles.
-        variables: See ``Stack.worker``.
+        only: One of the roles; both when None.
     """
+    arguments = ("--only", only) if only else ()
+    roles = (only,) if only else tuple(SHOWN)
     with contextlib.ExitStack() as stop:
         started: list[Worker] = []
         for number in range(1, count + 1):
             # One after the other: a group that forms anew at each start would only take longer.
-            worker = stop.enter_context(
-                deployment.stack.worker(f"worker-{number}", *arguments, **variables)
+            worker = deployment.stack.worker(f"worker-{number}", *arguments)
+            started.append(stop.enter_context(worker))
+            wait_until(
+                partial(has_partitions, worker, roles), bool, *started, seconds=READY_SECONDS
             )
-            started.append(worker)
-            wait_until(lambda worker=worker: has_partitions(worker), bool, *started,
-                       seconds=READY_SECONDS)  # fmt: skip
         yield started
 
 
-def has_partitions(worker: Worker) -> bool:
-    """Whether every role that a worker has was given partitions."""
+def has_partitions(worker: Worker, roles: Iterable[str]) -> bool:
+    """Whether a worker was given partitions in each of these roles."""
     metrics = worker.metrics()
-    return "inferwatch_floor{" in metrics or "inferwatch_sink_position{" in metrics
+    return all(f"{SHOWN[role]}{{" in metrics for role in roles)
 
 
 class LiveLoad:
@@ -201,3 +208,21 @@ class LiveLoad:
     def __exit__(self, *_: object) -> None:
         """End it, however this ends."""
         self._child.stop(LOAD_STOP_SECONDS)
+
+
+def await_current(deployment: Deployment, load: LiveLoad) -> None:
+    """Wait until ClickHouse counts the requests of a running load within CURRENT_SECONDS.
+
+    Raises:
+        SystemExit: It does not come to that.
+    """
+    deadline = time.monotonic() + WARM_SECONDS
+    while time.monotonic() < deadline:
+        handed = load.status().handed.get("request", 0)
+        until = time.monotonic() + CURRENT_SECONDS
+        while handed and time.monotonic() < until:
+            if deployment.stack.one("SELECT sum(requests) FROM requests_10s") >= handed:
+                return
+            time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
+    raise SystemExit(f"The workers were not current {WARM_SECONDS:g} s after the load began.")

@@ -40,14 +40,13 @@ from inferwatch_clickhouse.errors import ClickHouseError
 from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.topics import TOPICS
 from tests.benchmarks.claims import Claim, exit_status
-from tests.benchmarks.deployment import Deployment, LiveLoad, deployed, workers
+from tests.benchmarks.deployment import Deployment, LiveLoad, await_current, deployed, workers
 from tests.benchmarks.soak_samples import Sample, Watch
 from tests.benchmarks.soak_verdict import MIB, cpu_seconds_per_million, verdict, warm_up_seconds
 
 WORKERS = 2
 SAMPLE_SECONDS = 5.0
 MINUTE = 60.0
-FIRST_EVENT_SECONDS = 60.0
 LAST_SECONDS = 120.0
 SEGMENT_BYTES = 16 * MIB
 RETAINED_BYTES = 64 * MIB
@@ -121,12 +120,9 @@ def folder_bytes(folder: Path) -> int:
 
 
 def soak(
-    watch: Watch, deployment: Deployment, load: LiveLoad, seconds: float, stop: threading.Event
+    watch: Watch, deployment: Deployment, seconds: float, stop: threading.Event
 ) -> list[Sample]:
     """Sample until the time is over, or until told to stop."""
-    deadline = time.monotonic() + FIRST_EVENT_SECONDS
-    while not load.status().delivered and time.monotonic() < deadline and not stop.is_set():
-        stop.wait(0.1)
     samples: list[Sample] = []
     told = 0
     ends = time.monotonic() + seconds
@@ -216,8 +212,9 @@ def main() -> None:
         samples: list[Sample] = []
         # The load outlives the soak, which tells it when to end.
         with LiveLoad(deployment, options.rate, 2 * seconds + LAST_SECONDS) as load:
+            await_current(deployment, load)
             watch = Watch(deployment, started, load)
-            samples = soak(watch, deployment, load, seconds, stop)
+            samples = soak(watch, deployment, seconds, stop)
             handed = load.stop().handed
         if stop.is_set():
             claims.append(Claim("interrupted: judged is what there was until then", holds=False))
