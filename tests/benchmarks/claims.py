@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,19 @@ class Claim:
 
     def __str__(self) -> str:
         return f"{'holds' if self.holds else 'DOES NOT HOLD'}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a scenario came to.
+
+    Attributes:
+        figures: For JSON.
+        claims: What must hold.
+    """
+
+    figures: dict[str, Any]
+    claims: list[Claim]
 
 
 def exit_status(claims: Iterable[Claim]) -> int:
