@@ -63,6 +63,10 @@ bench-latency: $(INSTALLED) ## Measure the time from producing an event to query
 soak: $(INSTALLED) ## Run the whole pipeline for long: flat memory, bounded lag, exact: make soak MINUTES=60
 	$(BIN)/python -m tests.benchmarks.soak --minutes $(MINUTES) $(ARGS)
 
+.PHONY: bench-jvm
+bench-jvm: $(INSTALLED) ## Measure it beside Kafka Streams and Flink (half an hour; needs Java 17 and Maven)
+	$(BIN)/python -m tests.benchmarks.jvm_engines $(ARGS)
+
 .PHONY: check
 check: $(INSTALLED) ## Check style, types, layers, schemas and docker-compose.yml
 	$(BIN)/ruff check
