@@ -59,6 +59,10 @@ bench: $(INSTALLED) $(BENCH_INSTALLED) ## Measure what an event costs, beside Fa
 bench-latency: $(INSTALLED) ## Measure the time from producing an event to querying it (2 minutes)
 	$(BIN)/python -m tests.benchmarks.latency $(ARGS)
 
+.PHONY: bench-scenarios
+bench-scenarios: $(INSTALLED) ## Measure tiny batches, age, three workers and raw landing (half an hour)
+	$(BIN)/python -m tests.benchmarks.scenarios $(ARGS)
+
 .PHONY: soak
 soak: $(INSTALLED) ## Run the whole pipeline for long: flat memory, bounded lag, exact: make soak MINUTES=60
 	$(BIN)/python -m tests.benchmarks.soak --minutes $(MINUTES) $(ARGS)
