@@ -1,6 +1,8 @@
 """The contenders on the JVM: Kafka Streams and Flink, built by Maven from ``jvm/``."""
 
 import os
+import subprocess
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,6 +123,23 @@ def build() -> None:
     # Clean, since libraries of another version would stay beside the new ones.
     goals = ["--file", str(PROJECT / "pom.xml"), "clean", "package"]
     run_maven(goals, what="Kafka Streams and Flink")
+
+
+def versions() -> dict[str, str]:
+    """Of Java, and of the libraries that the contenders were built with."""
+    java = subprocess.run(  # noqa: S603 -- the Java that was found, no shell
+        [find_java(JAVA_RELEASE), "-version"], capture_output=True, text=True, check=True
+    )
+    space = "{http://maven.apache.org/POM/4.0.0}"
+    project = ET.parse(PROJECT / "pom.xml").getroot()  # noqa: S314 -- our own file
+    properties = {element.tag.removeprefix(space): element.text or "" for element in project.iter()}
+    return {
+        "java": java.stderr.splitlines()[1],
+        "kafka_streams": properties["kafka.version"],
+        "flink": properties["flink.version"],
+        "flink_connector_kafka": properties["flink.kafka.version"],
+        "avro": properties["avro.version"],
+    }
 
 
 def closing(load: Load) -> Load:
