@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from inferwatch_streams.blocks.histogram import (
     ZERO_BIN,
-    SparseBins,
+    Bins,
     bin_indexes,
     bin_value,
     quantile,
@@ -101,14 +101,16 @@ def test_nothing_has_no_quantile() -> None:
     assert quantile(0.5, []) is None
 
 
-@pytest.mark.parametrize("rows", [0, 1, 511, 512, 513, 5_000, 60_000])
-def test_sparse_bins_count_what_a_dictionary_counts(rows: int) -> None:
-    """By slot and bin, with nulls left out, growing at any number of bins."""
+@pytest.mark.parametrize("a_slot", [3, 24, 25, 4_000])
+@pytest.mark.parametrize("rows", [0, 1, 1023, 1024, 1025, 5_000, 60_000])
+def test_bins_count_what_a_dictionary_counts(rows: int, a_slot: int) -> None:
+    """By slot and bin, with nulls left out, growing at any number of values, few a slot or many."""
     rng = random.Random(rows)  # noqa: S311  # no secret: test data
-    slots = [rng.randrange(max(1, rows // 3)) for _ in range(rows)]
+    slots = [rng.randrange(max(1, rows // a_slot)) for _ in range(rows)]
     values = [rng.choice([0.0, rng.lognormvariate(0, 3)]) for _ in range(rows)]
+    values[::7] = [rng.choice([5e-324, 1.7e308, 1.0]) for _ in values[::7]]
     valid = [rng.random() < 0.9 for _ in range(rows)]
-    sparse, expected = SparseBins(), dict[int, dict[int, int]]()
+    sparse, expected = Bins(), dict[int, dict[int, int]]()
     half = rows // 2
     for part in (slice(0, half), slice(half, rows)):
         sparse.add(

@@ -11,7 +11,7 @@ import numpy as np
 from inferwatch_schemas.columnar.reader import Numbers, Text
 from inferwatch_streams.blocks import accumulate
 from inferwatch_streams.blocks.grouping import Groups
-from inferwatch_streams.blocks.histogram import SparseBins
+from inferwatch_streams.blocks.histogram import Bins
 from inferwatch_streams.blocks.segments import segments, sort_texts
 from inferwatch_streams.rows import cells
 from inferwatch_streams.signals import MICROS, Kind, Measure
@@ -167,14 +167,14 @@ class Extremes:
 
 
 class Histogram:
-    """HISTOGRAM: counts by bin, sparse."""
+    """HISTOGRAM: counts by bin."""
 
     def __init__(self, measure: Measure) -> None:
         self._measure = measure
-        self._bins = SparseBins()
+        self._bins = Bins()
 
     def grow(self, capacity: int) -> None:
-        """Nothing to do: the bins grow by themselves."""
+        """Nothing to do: what is noted grows by itself."""
 
     def add(self, rows: Rows) -> None:
         """See ``Accumulator``."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 EMPTY: Final = -1
 # Bytes of the length in front of each text of a key.
 LENGTH_BYTES: Final = 4
+# Columns of what is known of a slot; a fourth makes two of them a line of the cache.
+HASH, TAG, KEY = 0, 1, 2
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX: Final = np.uint64(0xBF58476D1CE4E5B9)
 
@@ -71,9 +73,7 @@ def assign_slots(
     lengths: NDArray[np.int64],
     tags: NDArray[np.int64],
     table: NDArray[np.int32],
-    hashes: NDArray[np.uint64],
-    slot_tags: NDArray[np.int64],
-    key_starts: NDArray[np.int64],
+    known: NDArray[np.int64],
     arena: NDArray[np.uint8],
     used: NDArray[np.int64],
     slots: NDArray[np.int32],
@@ -87,9 +87,8 @@ def assign_slots(
         lengths: As starts; a negative length is the empty text.
         tags: Whole number that tells rows of equal dimensions apart.
         table: Slot at each place, or EMPTY; its length is a power of two.
-        hashes: Hash of each slot.
-        slot_tags: Tag of each slot.
-        key_starts: Where each slot's key begins in arena.
+        known: Of each slot its hash, its tag and where its key begins in the arena: beside each
+            other, because a slot that is looked at is seldom in the cache.
         arena: Keys: for each text its length in four bytes, then its bytes.
         used: Number of slots, and of arena bytes, in use; updated.
         slots: Filled with the slot of each row.
@@ -111,8 +110,8 @@ def assign_slots(
         slot = np.int64(EMPTY)
         while table[np.int64(place)] != EMPTY:
             candidate = np.int64(table[np.int64(place)])
-            if hashes[candidate] == code and slot_tags[candidate] == tags[row]:
-                at = key_starts[candidate]
+            if known[candidate, HASH] == np.int64(code) and known[candidate, TAG] == tags[row]:
+                at = known[candidate, KEY]
                 same = True
                 for d in range(dimensions):
                     length = max(lengths[d, row], 0)
@@ -140,9 +139,9 @@ def assign_slots(
             if 2 * (slot + 1) > len(table) or used[1] + size > len(arena):
                 return row
             table[np.int64(place)] = slot
-            hashes[slot] = code
-            slot_tags[slot] = tags[row]
-            key_starts[slot] = used[1]
+            known[slot, HASH] = np.int64(code)
+            known[slot, TAG] = tags[row]
+            known[slot, KEY] = used[1]
             at = used[1]
             for d in range(dimensions):
                 length = max(lengths[d, row], 0)
@@ -159,11 +158,11 @@ def assign_slots(
 
 
 @compiled
-def place_again(table: NDArray[np.int32], hashes: NDArray[np.uint64], slots: int) -> None:
+def place_again(table: NDArray[np.int32], known: NDArray[np.int64], slots: int) -> None:
     """Put slots into a larger, empty table."""
     mask = np.uint64(len(table) - 1)
     for slot in range(slots):
-        place = _mixed(hashes[slot]) & mask
+        place = _mixed(np.uint64(known[slot, HASH])) & mask
         while table[np.int64(place)] != EMPTY:
             place = (place + np.uint64(1)) & mask
         table[np.int64(place)] = slot
@@ -174,9 +173,7 @@ class Groups:
 
     def __init__(self) -> None:
         self._table = np.full(128, EMPTY, np.int32)
-        self._hashes = np.empty(64, np.uint64)
-        self._tags = np.empty(64, np.int64)
-        self._key_starts = np.empty(64, np.int64)
+        self._known = np.empty((64, 4), np.int64)
         self._arena = np.empty(4096, np.uint8)
         self._used = np.zeros(2, np.int64)
 
@@ -195,8 +192,8 @@ class Groups:
         done = 0
         while True:
             done = assign_slots(
-                data, starts, lengths, tags, self._table, self._hashes, self._tags,
-                self._key_starts, self._arena, self._used, slots, done,
+                data, starts, lengths, tags, self._table, self._known, self._arena, self._used,
+                slots, done,
             )  # fmt: skip
             if done == len(tags):
                 return slots
@@ -208,9 +205,9 @@ class Groups:
         slots = len(self)
         if 2 * (slots + 1) > len(self._table):
             self._table = np.full(2 * len(self._table), EMPTY, np.int32)
-            for name in ("_hashes", "_tags", "_key_starts"):
-                setattr(self, name, _doubled(getattr(self, name)))
-            place_again(self._table, self._hashes, slots)
+            known, self._known = self._known, np.empty((2 * len(self._known), 4), np.int64)
+            self._known[:slots] = known[:slots]
+            place_again(self._table, self._known, slots)
         if int(self._used[1]) + needed > len(self._arena):
             larger = np.empty(2 * (len(self._arena) + needed), np.uint8)
             larger[: len(self._arena)] = self._arena
@@ -219,7 +216,7 @@ class Groups:
     @property
     def tags(self) -> NDArray[np.int64]:
         """Tag of every slot."""
-        return self._tags[: len(self)]
+        return self._known[: len(self), TAG]
 
     def texts(
         self, slots: NDArray[np.int64], dimensions: int
@@ -230,21 +227,21 @@ class Groups:
         """
         starts = np.empty((dimensions, len(slots)), np.int64)
         lengths = np.empty((dimensions, len(slots)), np.int64)
-        find_texts(self._arena, self._key_starts, slots, starts, lengths)
+        find_texts(self._arena, self._known, slots, starts, lengths)
         return self._arena, starts, lengths
 
 
 @compiled
 def find_texts(
     arena: NDArray[np.uint8],
-    key_starts: NDArray[np.int64],
+    known: NDArray[np.int64],
     slots: NDArray[np.int64],
     starts: NDArray[np.int64],
     lengths: NDArray[np.int64],
 ) -> None:
     """See ``Groups.texts``."""
     for row in range(len(slots)):
-        at = key_starts[slots[row]]
+        at = known[slots[row], KEY]
         for d in range(len(starts)):
             length = (
                 np.int64(arena[at])
@@ -256,9 +253,3 @@ def find_texts(
             starts[d, row] = at
             lengths[d, row] = length
             at += length
-
-
-def _doubled(array: NDArray[np.int64]) -> NDArray[np.int64]:
-    larger = np.empty(2 * len(array), array.dtype)
-    larger[: len(array)] = array
-    return larger

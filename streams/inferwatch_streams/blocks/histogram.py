@@ -12,12 +12,12 @@ compared exactly, instead of a logarithm, whose last digit differs between libra
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from inferwatch_schemas.columnar.compiling import compiled
-from inferwatch_streams.blocks.segments import segments, sort_segments
+from inferwatch_schemas.columnar.compiling import compiled, inlined
+from inferwatch_streams.blocks.segments import segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 SCALE: Final = 5
 BINS_AN_OCTAVE: Final = 1 << SCALE
 ZERO_BIN: Final = -32768
-_EMPTY: Final = -1
 # What stands for a bin, 2*lo*hi/(lo+hi), in units of lo.
 _BASE: Final = 2.0 ** (1 / BINS_AN_OCTAVE)
 _REPRESENTATIVE: Final = 2 * _BASE / (1 + _BASE)
-# A key is slot and bin in one number; bins of doubles lie within 16 bits.
-_BIN_BITS: Final = 16
+FIRST_ROOM: Final = 1024
+# Up to so many values, sorting them costs less than looking through the bins between.
+FEW: Final = 24
 
 
 # How a double is laid out (IEEE 754): 52 bits of mantissa, above them the exponent.
@@ -121,68 +121,30 @@ def quantile(q: float, bins: Iterable[tuple[int, int]]) -> float | None:
     return None
 
 
-@compiled
-def add_bins(
-    slots: NDArray[np.int32],
-    bins: NDArray[np.int64],
-    valid: NDArray[np.bool_],
-    keys: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    used: NDArray[np.int64],
-    first: int,
-) -> int:
-    """Count rows first and following into an open-addressing table; the row after the last done.
+class Bins:
+    """Counts by slot and bin, for one histogram of one block.
 
-    Stops early where the table is half full.
+    Values are only noted as they come, and counted when rows are shown: a block has few enough,
+    and a table of counts by slot and bin would be larger, and slower at every value.
     """
-    mask = len(keys) - 1
-    for row in range(first, len(slots)):
-        if not valid[row]:
-            continue
-        key = (np.int64(slots[row]) << _BIN_BITS) | (bins[row] + 32768)
-        place = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
-        while keys[place] != key:
-            if keys[place] == _EMPTY:
-                if 2 * (used[0] + 1) > len(keys):
-                    return row
-                keys[place] = key
-                used[0] += 1
-                break
-            place = (place + 1) & mask
-        counts[place] += 1
-    return len(slots)
-
-
-class SparseBins:
-    """Counts by slot and bin, for one histogram of one block."""
 
     def __init__(self) -> None:
-        self._keys = np.full(1024, _EMPTY, np.int64)
-        self._counts = np.zeros(1024, np.int64)
-        self._used = np.zeros(1, np.int64)
+        self._slots = np.empty(FIRST_ROOM, np.int32)
+        self._bins = np.empty(FIRST_ROOM, np.int16)
+        self._size = 0
 
     def add(
         self, slots: NDArray[np.int32], values: NDArray[np.float64], valid: NDArray[np.bool_]
     ) -> None:
-        """Count one value a row, where it is valid."""
-        bins = bin_indexes(values)
-        done = 0
-        while True:
-            done = add_bins(slots, bins, valid, self._keys, self._counts, self._used, done)
-            if done == len(slots):
-                return
-            self._grow()
-
-    def _grow(self) -> None:
-        keys, counts = self._keys, self._counts
-        taken = keys != _EMPTY
-        self._keys = np.full(4 * len(keys), _EMPTY, np.int64)
-        self._counts = np.zeros(4 * len(keys), np.int64)
-        mask = len(self._keys) - 1
-        hashed = (
-            (keys[taken].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)
-        ).astype(np.int64) & mask
-        _place_again(keys[taken], counts[taken], hashed, self._keys, self._counts)
+        """Note one value a row, where it is valid."""
+        needed = self._size + len(slots)
+        if needed > len(self._slots):
+            room = 1 << (needed - 1).bit_length()
+            self._slots = _enlarged(self._slots, room, self._size)
+            self._bins = _enlarged(self._bins, room, self._size)
+        self._size = note_bins(
+            slots, bin_indexes(values), valid, self._slots, self._bins, self._size
+        )
 
     def collect(
         self, slots: NDArray[np.int64]
@@ -193,27 +155,95 @@ class SparseBins:
             Bounds, so that slot number k has the elements from bounds[k] to bounds[k + 1] of the
             two others: its bins, ascending, and how many each counts.
         """
-        taken = np.flatnonzero(self._keys != _EMPTY)
-        keys = self._keys[taken]
-        bounds, entries = segments(keys >> _BIN_BITS, slots)
-        bins = (keys[entries] & ((1 << _BIN_BITS) - 1)) - 32768
-        counts = self._counts[taken[entries]]
-        sort_segments(bounds, bins, counts)
-        return bounds, bins, counts
+        noted, entries = segments(self._slots[: self._size], slots)
+        keys = self._bins[entries].astype(np.int64)
+        bounds = np.zeros(len(slots) + 1, np.int64)
+        counts = np.empty(len(keys), np.int64)
+        count_bins(noted, keys, counts, bounds, np.zeros(1 << 16, np.int32))
+        return bounds, keys[: bounds[-1]], counts[: bounds[-1]]
 
 
 @compiled
-def _place_again(
-    old_keys: NDArray[np.int64],
-    old_counts: NDArray[np.int64],
-    places: NDArray[np.int64],
+def note_bins(
+    slots: NDArray[np.int32],
+    bins: NDArray[np.int64],
+    valid: NDArray[np.bool_],
+    noted_slots: NDArray[np.int32],
+    noted_bins: NDArray[np.int16],
+    size: int,
+) -> int:
+    """Append the valid rows; the number of rows noted then."""
+    for row in range(len(slots)):
+        noted_slots[size] = slots[row]
+        noted_bins[size] = bins[row]
+        size += valid[row]
+    return size
+
+
+@compiled
+def count_bins(
+    noted: NDArray[np.int64],
     keys: NDArray[np.int64],
     counts: NDArray[np.int64],
+    bounds: NDArray[np.int64],
+    scratch: NDArray[np.int32],
 ) -> None:
-    mask = len(keys) - 1
-    for k in range(len(old_keys)):
-        place = places[k]
-        while keys[place] != _EMPTY:
-            place = (place + 1) & mask
-        keys[place] = old_keys[k]
-        counts[place] = old_counts[k]
+    """Replace each segment of noted bins by its bins, ascending, each once, with their counts.
+
+    Args:
+        noted: Bounds of the segments.
+        keys: Bins; overwritten from the front with the bins of all segments.
+        counts: Filled with the count of each of these.
+        bounds: Filled with the bounds of the segments then.
+        scratch: A zero for each bin there can be; left so.
+    """
+    at = 0
+    for row in range(len(noted) - 1):
+        first, last = noted[row], noted[row + 1]
+        if last - first <= FEW:
+            sort_few(keys, first, last)
+            for k in range(first, last):
+                if k > first and keys[k] == keys[at - 1]:
+                    counts[at - 1] += 1
+                else:
+                    keys[at] = keys[k]
+                    counts[at] = 1
+                    at += 1
+        else:
+            least, greatest, zeros = np.int64(32767), np.int64(-32768), 0
+            for k in range(first, last):
+                if keys[k] == ZERO_BIN:
+                    # Far from all others: the bins between are not to be looked through.
+                    zeros += 1
+                    continue
+                least, greatest = min(least, keys[k]), max(greatest, keys[k])
+                scratch[keys[k] + 32768] += 1
+            if zeros:
+                keys[at] = ZERO_BIN
+                counts[at] = zeros
+                at += 1
+            for key in range(least, greatest + 1):
+                if scratch[key + 32768]:
+                    keys[at] = key
+                    counts[at] = scratch[key + 32768]
+                    scratch[key + 32768] = 0
+                    at += 1
+        bounds[row + 1] = at
+
+
+@inlined
+def sort_few(keys: NDArray[np.int64], first: int, last: int) -> None:
+    """Sort a short segment in place, by insertion."""
+    for at in range(first + 1, last):
+        key = keys[at]
+        k = at
+        while k > first and keys[k - 1] > key:
+            keys[k] = keys[k - 1]
+            k -= 1
+        keys[k] = key
+
+
+def _enlarged(array: NDArray[Any], room: int, size: int) -> NDArray[Any]:
+    larger = np.empty(room, array.dtype)
+    larger[:size] = array[:size]
+    return larger

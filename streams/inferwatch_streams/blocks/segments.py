@@ -17,7 +17,7 @@ NOT_SHOWN: Final = -1
 
 
 def segments(
-    owners: NDArray[np.int64], slots: NDArray[np.int64]
+    owners: NDArray[np.int32] | NDArray[np.int64], slots: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sort entries by the row that shows them.
 
@@ -61,23 +61,6 @@ def place_entries(
 
 
 @compiled
-def sort_segments(
-    bounds: NDArray[np.int64], keys: NDArray[np.int64], values: NDArray[np.int64]
-) -> None:
-    """Sort keys, with their values, ascending within each segment (Shell 1959, Ciura's gaps)."""
-    for row in range(len(bounds) - 1):
-        first, last = bounds[row], bounds[row + 1]
-        for gap in (701, 301, 132, 57, 23, 10, 4, 1):
-            for at in range(first + gap, last):
-                key, value = keys[at], values[at]
-                k = at
-                while k >= first + gap and keys[k - gap] > key:
-                    keys[k], values[k] = keys[k - gap], values[k - gap]
-                    k -= gap
-                keys[k], values[k] = key, value
-
-
-@compiled
 def sort_texts(
     bounds: NDArray[np.int64],
     data: NDArray[np.uint8],
@@ -85,7 +68,10 @@ def sort_texts(
     lengths: NDArray[np.int64],
     entries: NDArray[np.int64],
 ) -> None:
-    """Sort entries by their texts' bytes, which for UTF-8 is by code points, in each segment."""
+    """Sort entries by their texts' bytes, which for UTF-8 is by code points, in each segment.
+
+    Shell 1959, with Ciura's gaps (2001).
+    """
     for row in range(len(bounds) - 1):
         first = bounds[row]
         for gap in (701, 301, 132, 57, 23, 10, 4, 1):
