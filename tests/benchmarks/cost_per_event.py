@@ -1,7 +1,7 @@
 """What an event costs: the aggregation of ``inferwatch worker``, beside what else Python offers.
 
     python -m tests.benchmarks.cost_per_event [--events N] [--groups 20 2000] [--runs 3]
-        [--only NAME ...] [--json FILE]
+        [--only NAME ...] [--keyed] [--json FILE]
 
 Every contender counts the same request events of the real schema, out of order, from Apache Kafka:
 four partitions, zstd. A slow one counts the first part of them; how many is in the table. Each run
@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,15 @@ from tests.benchmarks.report import (
     summary,
     table,
 )
-from tests.benchmarks.request_load import GROUPS, PARTITIONS, START_MICROS, Load, make_load
+from tests.benchmarks.request_load import (
+    GROUPS,
+    PARTITIONS,
+    START_MICROS,
+    Load,
+    Send,
+    make_load,
+    publish,
+)
 from tests.benchmarks.run_bare_loop import run_bare_loop
 from tests.benchmarks.run_inferwatch import run_inferwatch
 from tests.benchmarks.run_plain_faust import run_plain_faust
@@ -61,19 +70,22 @@ class Contender:
         name: For people.
         run: Measures one run.
         sample: The most events that it counts; None for all.
+        in_turn: Whether its records go to the partitions in turn where nothing else is asked, and
+            ``run`` takes how they are sent; else they go by group.
     """
 
     option: str
     name: str
-    run: Run
+    run: Callable[..., Cost]
     sample: int | None = None
+    in_turn: bool = True
 
 
 CONTENDERS = (
     Contender("inferwatch", OURS, run_inferwatch),
     Contender("plain-faust", PLAIN, run_plain_faust, 40_000),
-    Contender("quix-streams", QUIX, run_quix_streams, 100_000),
-    Contender("bytewax", "bytewax", run_bytewax, 100_000),
+    Contender("quix-streams", QUIX, run_quix_streams, 200_000, in_turn=False),
+    Contender("bytewax", "bytewax", run_bytewax, 300_000, in_turn=False),
     Contender("loop", LOOP, run_bare_loop),
 )
 
@@ -100,8 +112,18 @@ def measure(name: str, run: Run, warm_up: Load, load: Load, runs: int) -> tuple[
     return [cost for cost, _ in done], done[-1][1]
 
 
+def by_service(*loads: Load) -> Send:
+    """Publish each of some loads with the keys of the topic catalogue."""
+    keys = {id(load.values): load.service_keys() for load in loads}
+
+    def send(kafka: KafkaSettings, topic: str, values: list[bytes]) -> None:
+        publish(kafka, topic, values, keys[id(values)])
+
+    return send
+
+
 def compare(
-    contenders: list[Contender], events: int, groups: int, runs: int
+    contenders: list[Contender], events: int, groups: int, runs: int, *, keyed: bool
 ) -> tuple[dict[str, list[Cost]], str]:
     """Costs of each contender, which take turns so that none has the quiet hour for itself."""
     warm_up = make_load(1, WARM_UP, groups, WARM_UP_START_MICROS)
@@ -113,7 +135,10 @@ def compare(
         for contender in contenders:
             load = loads[min(events, contender.sample or events)]
             title = f"{contender.name}, {groups:,} groups, run {number}"
-            cost, which = measure_once(title, contender.run, warm_up, load)
+            run: Run = contender.run
+            if keyed and contender.in_turn:
+                run = partial(contender.run, send=by_service(warm_up, load))
+            cost, which = measure_once(title, run, warm_up, load)
             costs[contender.name].append(cost)
     return costs, which
 
@@ -127,6 +152,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="of each contender")
     parser.add_argument("--only", nargs="+", choices=options, default=options, metavar="NAME",
                         help=f"some of {', '.join(options)}")  # fmt: skip
+    parser.add_argument("--keyed", action="store_true",
+                        help="partition by service, where not by group anyway")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     asked = parser.parse_args()
     chosen = [contender for contender in CONTENDERS if contender.option in asked.only]
@@ -141,10 +168,11 @@ def main() -> None:
     )
     results, which = {}, ""
     for groups in sorted(set(asked.groups)):
-        costs, which = compare(chosen, asked.events, groups, asked.runs)
+        costs, which = compare(chosen, asked.events, groups, asked.runs, keyed=asked.keyed)
         results[groups] = {name: summary(found) for name, found in costs.items()}
     if asked.json:
         told: dict[str, Any] = {"machine": described, "broker": which, "runs": asked.runs}
+        told |= {"events": asked.events, "keyed": asked.keyed}
         asked.json.write_text(json.dumps(told | {"groups": results}, indent=2) + "\n")
     print(f"\n{table(results)}\n")
     if line := closing_line(results):

@@ -15,14 +15,23 @@ from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
 from tests.benchmarks.contender_venv import PYTHON, write_schema
 from tests.benchmarks.measuring import SESSION_SECONDS, WARM_UP_SECONDS, Cost, started
-from tests.benchmarks.request_load import PARTITIONS, Group, Load, Totals, make_closing, publish
+from tests.benchmarks.request_load import (
+    OUT_OF_ORDER_SECONDS,
+    PARTITIONS,
+    Group,
+    Load,
+    Totals,
+    make_closing,
+    publish,
+)
 from tests.benchmarks.telling import create_topic, totals_of
 from tests.benchmarks.totals import check, merged
 
 TOPIC, OUTPUT = "windowed.requests", "windowed.aggregates"
 WINDOW_MILLIS = 10_000
-# The load is up to 30 s out of order. bytewax's watermark moves with the clock too.
-GRACE_SECONDS = "60"
+QUIX_GRACE_SECONDS = str(OUT_OF_ORDER_SECONDS)
+# A watermark of bytewax moves with the clock too, so a stall of the machine must fit in.
+BYTEWAX_GRACE_SECONDS = str(2 * OUT_OF_ORDER_SECONDS)
 POLL_SECONDS = 0.02
 
 
@@ -92,14 +101,14 @@ def _quix(kafka: KafkaSettings, folder: Path) -> list[str]:
     return [
         *(str(PYTHON), "-m", "tests.benchmarks.quix_streams", kafka.bootstrap_servers),
         *(TOPIC, OUTPUT, str(write_schema(folder)), str(folder / "state")),
-        *(GRACE_SECONDS, SESSION_SECONDS),
+        *(QUIX_GRACE_SECONDS, SESSION_SECONDS),
     ]
 
 
 def _bytewax(kafka: KafkaSettings, folder: Path) -> list[str]:
     return [
         *(str(PYTHON), "-m", "tests.benchmarks.bytewax_flow", kafka.bootstrap_servers),
-        *(TOPIC, OUTPUT, str(write_schema(folder)), GRACE_SECONDS),
+        *(TOPIC, OUTPUT, str(write_schema(folder)), BYTEWAX_GRACE_SECONDS),
     ]
 
 

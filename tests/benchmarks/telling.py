@@ -13,6 +13,7 @@ from typing import Any
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
 from tests.benchmarks.measuring import POLL_SECONDS, WARM_UP_SECONDS, Cost, started
 from tests.benchmarks.request_load import PARTITIONS, Group, Load, Send, Totals, publish
@@ -24,7 +25,7 @@ BINS = ("duration_bins", "first_token_bins")
 def create_topic(kafka: KafkaSettings, name: str) -> None:
     """A topic for one run; event times of the past do not make its records old."""
     topic = NewTopic(name, PARTITIONS, 1, config={"retention.ms": "-1"})
-    admin = AdminClient(kafka.confluent())
+    admin = AdminClient(kafka.confluent(), logger=SILENT)
     admin.create_topics([topic])[name].result(20)
 
 
