@@ -51,3 +51,28 @@ def _copier(_typing: Any, out: Any, at: Any, data: Any, begin: Any, size: Any) -
 
 # Called as copy_bytes(out, at, data, begin, size); the arrays must not overlap.
 copy_bytes: Any = intrinsic(_copier)
+
+
+def _copier_from(_typing: Any, out: Any, at: Any, address: Any, size: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target = _address(context, builder, signature.args[0], args[0], args[1])
+        source = builder.inttoptr(args[2], ir.IntType(8).as_pointer())
+        cgutils.raw_memcpy(builder, target, source, args[3], 1)  # type: ignore[no-untyped-call]  # as above
+        return context.get_dummy_value()
+
+    return types.void(out, at, address, size), codegen
+
+
+# Called as copy_from(out, at, address, size): from memory that the caller keeps alive.
+copy_from: Any = intrinsic(_copier_from)
+
+
+def _loader_from(_typing: Any, address: Any) -> Any:
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.load(builder.inttoptr(args[0], ir.IntType(64).as_pointer()))
+
+    return types.int64(address), codegen
+
+
+# Called as load_from(address): an aligned 64-bit number of memory that the caller keeps alive.
+load_from: Any = intrinsic(_loader_from)

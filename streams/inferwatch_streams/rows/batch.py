@@ -17,7 +17,7 @@ from aiokafka.record.util import calc_crc32c
 
 from inferwatch_schemas.columnar.compiling import compiled
 from inferwatch_streams.rows import cells
-from inferwatch_streams.rows.cells import put_bytes, put_varint
+from inferwatch_streams.rows.cells import SPARE, put_bytes, put_varint
 from inferwatch_streams.transport.inflate import ZSTD
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class OutgoingBatch:
             How many were added.
         """
         if not self._count:
-            least = int(tails.lengths[rows[0]]) + MAX_HEAD + cells.SPARE
+            least = int(tails.lengths[rows[0]]) + MAX_HEAD + SPARE
             if least > len(self._records):
                 self._records = np.empty(least, np.uint8)
         sizes = np.array([self._count, self._size], np.int64)
@@ -165,7 +165,7 @@ def put_records(
     count, at = sizes[0], sizes[1]
     for row in rows:
         length = lengths[row]
-        if at + length + MAX_HEAD + 8 > len(out):
+        if at + length + MAX_HEAD + SPARE > len(out):
             break
         offset_bytes = 1
         rest = count >> 6

@@ -157,11 +157,7 @@ def _encoded(kind: Any, value: str | int) -> bytes:
 def _keys(signal: str, texts: Sequence[Texts], rows: int) -> Cells:
     """JSON arrays of the signal's name and the dimensions."""
     parts = [cells.constant(f"[{json.dumps(signal)}".encode(), rows)]
-    for text in texts:
-        parts += [
-            cells.constant(b",", rows),
-            cells.json_strings(text.data, text.starts, text.lengths),
-        ]
+    parts += [cells.json_items(text.data, text.starts, text.lengths) for text in texts]
     return cells.join([*parts, cells.constant(b"]", rows)])
 
 
