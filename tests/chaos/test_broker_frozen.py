@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from garbage import GARBAGE
+from poison import Poison
 from storm import Storm
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
@@ -30,11 +32,13 @@ def frozen(pid: int) -> Iterator[None]:
 
 
 def test_frozen(storm: Storm) -> None:
-    """The broker freezes at a random moment, with rows and events on their way to it."""
-    storm.publish(seconds=0.5)
+    """The broker freezes with events, rows and dead letters on their way to it."""
+    log = storm.open_log(2 * FROZEN_SECONDS)
+    storm.publish(log, seconds=LOAD_SECONDS)
     storm.ensure_worker()
-    storm.publish(storm.open_log(2 * FROZEN_SECONDS), seconds=LOAD_SECONDS)
+    poison = Poison(storm)
     for _ in storm.moments(1, LOAD_SECONDS):
+        poison.publish(list(GARBAGE.values()))
         with frozen(storm.arena.broker.pid):
             time.sleep(FROZEN_SECONDS)
     storm.settle()

@@ -4,13 +4,13 @@ import time
 
 import pytest
 from arena import Arena
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from load import Event
 from pipeline import wait_until
 from storm import Storm
 
-from inferwatch_schemas.admin import TopicAdmin
+from inferwatch_schemas.admin import SILENT, TopicAdmin
+from inferwatch_schemas.errors import KafkaRefusedError
 from inferwatch_schemas.topics import SOURCES, Topic, topic_of
 
 pytestmark = pytest.mark.chaos
@@ -22,7 +22,8 @@ def recreate(arena: Arena, topic: Topic, absent_seconds: float) -> None:
     """Delete a topic and create it again, with another id; returns when it is there."""
     kafka = arena.stack.kafka
     before = arena.stack.topic_ids()[topic.name]
-    AdminClient(kafka.confluent()).delete_topics([topic.name])[topic.name].result(10)
+    admin = AdminClient(kafka.confluent(), logger=SILENT)
+    admin.delete_topics([topic.name])[topic.name].result(10)
     time.sleep(absent_seconds)
     wait_until(
         lambda: _created(arena, topic), lambda found: found not in (None, before), seconds=30
@@ -33,7 +34,7 @@ def _created(arena: Arena, topic: Topic) -> str | None:
     admin = TopicAdmin(arena.stack.kafka)
     try:
         admin.create([topic])
-    except KafkaException:
+    except KafkaRefusedError:
         return None
     return admin.ids([topic.name]).get(topic.name)
 
