@@ -1,7 +1,7 @@
 """Every row that a seed left in ClickHouse, or in the topic of aggregates, against the oracle's."""
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from verdict import DiffersError, Row, Table
 
 from inferwatch_clickhouse.errors import ClickHouseUnavailableError
 from inferwatch_schemas.admin import SILENT
-from inferwatch_schemas.topics import AGGREGATES, topic_of
+from inferwatch_schemas.topics import AGGREGATES, BY_NAME, Topic, topic_of
 
 Logs = Sequence[tuple[Log, Mapping[str, str]]]
 
@@ -175,29 +175,43 @@ def _stored_events(stack: Stack, schema: str, view: str, tag: str) -> list[Row]:
     return _stored(stack, view, selected, f"producer_id = '{tag}'")
 
 
+def end_offsets(stack: Stack, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+    """Offset after the last record of each partition that has any, found by reading to it."""
+    ends = {}
+    for name in topics:
+        for message in _messages(stack, BY_NAME[name]):
+            at = (name, message.partition())
+            ends[at] = max(message.offset() + 1, ends.get(at, 0))
+    return ends
+
+
 def _emitted(stack: Stack) -> dict[str, list[Row]]:
     """All rows in the topic of aggregates by schema, in the order of arrival."""
     rows: dict[str, list[Row]] = {name: [] for name in AGGREGATES.schemas}
     names = {SCHEMA_IDS[name]: name for name in AGGREGATES.schemas}
+    for message in _messages(stack, AGGREGATES):
+        value = message.value()
+        name = names[int.from_bytes(value[1:5], "big")]
+        fields: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), SCHEMAS[name], None)
+        rows[name].append({column: _told(field) for column, field in fields.items()})
+    return rows
+
+
+def _messages(stack: Stack, topic: Topic) -> Iterator[Any]:
     # Partition ends are signalled, because the embedded broker tells the log's end wrongly.
     settings = {"group.id": "oracle", "enable.partition.eof": True, "enable.auto.commit": False}
     consumer = Consumer({**stack.kafka.confluent(), **settings}, logger=SILENT)
-    consumer.assign([TopicPartition(AGGREGATES.name, n, 0) for n in range(AGGREGATES.partitions)])
+    consumer.assign([TopicPartition(topic.name, n, 0) for n in range(topic.partitions)])
     ended: set[int] = set()
-    while len(ended) < AGGREGATES.partitions:
+    while len(ended) < topic.partitions:
         messages = consumer.consume(10_000, timeout=READ_SECONDS)
-        assert messages, "the topic of aggregates could not be read to its end"
+        assert messages, f"{topic.name} could not be read to its end"
         for message in messages:
-            if message.error() is not None:
+            if message.error() is None:
+                yield message
+            else:
                 ended.add(message.partition())
-                continue
-            value = message.value()
-            assert isinstance(value, bytes)
-            name = names[int.from_bytes(value[1:5], "big")]
-            fields: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), SCHEMAS[name], None)
-            rows[name].append({column: _told(field) for column, field in fields.items()})
     consumer.close()
-    return rows
 
 
 def _told(value: Any) -> Any:

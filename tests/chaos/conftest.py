@@ -10,7 +10,16 @@ from storm import Storm
 SEEDS = int(os.environ.get("SEEDS", "20"))
 # One seed alone: SEED=7 make chaos.
 SEED = os.environ.get("SEED")
+# A hard limit of each seed, for a busy machine.
+SECONDS = 300
 BROKERS = {"embedded": (), "kafka": (pytest.mark.kafka,)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each seed its time."""
+    for item in items:
+        if item.get_closest_marker("chaos") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

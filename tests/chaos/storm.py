@@ -10,7 +10,7 @@ from arena import Arena
 from load import Event, Log, Publishing, make_events
 from pipeline import Worker, wait_until
 
-LANDED_SECONDS = 60.0
+LANDED_SECONDS = 120.0
 SLICE_SECONDS = 0.05
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 BATCH_SIZES = (1, 10, 500, 10_000)
@@ -120,7 +120,7 @@ class Storm:
             self.start_worker()
         self.wait_at_work(*self.arena.workers)
 
-    def wait_at_work(self, *workers: Worker, seconds: float = 60) -> None:
+    def wait_at_work(self, *workers: Worker, seconds: float = 90) -> None:
         """Wait until each of these counts and lands something."""
         for worker in workers:
             wait_until(
@@ -136,7 +136,7 @@ class Storm:
         """
         self.finish_publishing(seconds)
         stack = self.arena.stack
-        expected = comparison.expected_counts(self.logs, len(self.arena.dead_letters))
+        expected = self.expected_counts()
         wait_until(
             lambda: comparison.counted(stack, self.tag),
             lambda found: found == expected,
@@ -149,6 +149,10 @@ class Storm:
         """Publish the rest at once; returns when all is acknowledged."""
         for publishing in self._publishing:
             publishing.finish(seconds)
+
+    def expected_counts(self) -> tuple[int, ...]:
+        """What ``comparison.counted`` must come to."""
+        return comparison.expected_counts(self.logs, len(self.arena.dead_letters))
 
     def compare(self) -> None:
         """Compare every row of this seed.

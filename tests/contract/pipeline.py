@@ -111,6 +111,15 @@ class Worker:
         except OSError:
             return 0, {}
 
+    def by_partition(self, name: str) -> dict[tuple[str, int], float]:
+        """A metric of every topic and partition that it is served of."""
+        return {
+            (sample.labels["topic"], int(sample.labels["partition"])): sample.value
+            for family in text_string_to_metric_families(self.metrics())
+            for sample in family.samples
+            if sample.name == name
+        }
+
     def describe(self) -> str:
         """The end of its log, and where it stands, for a test that failed."""
         told = [line for line in self.metrics().splitlines() if TOLD.match(line)]
