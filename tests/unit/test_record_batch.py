@@ -250,7 +250,7 @@ def test_no_reading_beyond_the_records() -> None:
     """Whatever the records are, the walk stays within them: what follows would end the process."""
     sent = [Record(0, b"a" * 20, b"k", 5, [("h", b"1")]), Record(1, None, b"", 6), Record(2, b"")]
     (opened,) = map(open_batch, split_batches(batch(sent)))
-    records = bytes(opened.records or b"")
+    records = bytes(opened.inflated())
     changed = [records[:at] for at in range(len(records))]
     for at in range(len(records)):
         changed += [records[:at] + bytes([byte]) + records[at + 1 :] for byte in range(0, 256, 3)]
@@ -258,7 +258,7 @@ def test_no_reading_beyond_the_records() -> None:
         changed += [records[:at] + number for number in NUMBERS]
     taken = 0
     for body in changed:
-        section = Section(opened.batch, memoryview(chunks.guarded(body)))
+        section = Section(opened.batch, memoryview(chunks.guarded(body)), len(body))
         made = make_chunk("test.topic", 0, 0, 3, [section])
         assert made.corrupt in {(), (0,)}
         assert all(made.value_ends <= len(made.data))

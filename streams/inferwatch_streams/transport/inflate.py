@@ -48,6 +48,43 @@ def inflate(number: int, data: memoryview) -> bytes | memoryview:
         raise ValueError(f"not decompressed: {error}") from error
 
 
+def declared_size(number: int, data: memoryview) -> int:
+    """Bytes that something compressed says it inflates to; negative where it does not say.
+
+    Raises:
+        ValueError: It is not what zstd writes, or more than MAX_INFLATED_BYTES.
+    """
+    if number != ZSTD:
+        return -1
+    import zstandard  # noqa: PLC0415  # as in _unzstd
+
+    try:
+        # librdkafka writes the size into the frame, the Java client does not.
+        size = int(zstandard.frame_content_size(data))
+    except zstandard.ZstdError as error:
+        raise ValueError(f"not decompressed: {error}") from error
+    if size > MAX_INFLATED_BYTES:
+        raise _too_large()
+    return size
+
+
+def inflate_into(data: memoryview, out: memoryview) -> None:
+    """Decompress what declares its size (``declared_size``) into a buffer of that size.
+
+    Raises:
+        ValueError: The bytes are not what zstd wrote, or inflate to fewer.
+    """
+    import zstandard  # noqa: PLC0415  # as in _unzstd
+
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(data) as reader:
+            size = reader.readinto(out)
+    except zstandard.ZstdError as error:
+        raise ValueError(f"not decompressed: {error}") from error
+    if size != len(out):
+        raise ValueError(f"it has {size} bytes and says {len(out)}")
+
+
 def check_codecs() -> None:
     """Make sure that every compression a producer may choose can be read.
 

@@ -17,11 +17,18 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
 from inferwatch_schemas.columnar.chunk import Chunk
-from inferwatch_streams.transport.inflate import check_codecs, inflate
-from inferwatch_streams.transport.walk import BATCH_WIDTH, walk_batches
+from inferwatch_streams.transport.inflate import (
+    check_codecs,
+    declared_size,
+    inflate,
+    inflate_into,
+)
+from inferwatch_streams.transport.walk import BATCH_WIDTH, END, walk_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = [
     "Batch",
@@ -126,28 +133,63 @@ def split_batches(response: bytes) -> Iterator[Batch]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Section:
-    """A batch with its records decompressed, or None where they cannot be."""
+    """A batch whose records are at hand.
+
+    Attributes:
+        batch: The batch.
+        records: They, decompressed; None where they cannot be, or wait for their place.
+        room: Bytes they need; they inflate right into their place in the chunk where records is
+            None and this is not.
+    """
 
     batch: Batch
     records: bytes | memoryview | None
+    room: int | None
 
     @property
     def size(self) -> int:
         """Bytes it takes in memory."""
-        return len(self.batch.raw) + len(self.records or b"")
+        return len(self.batch.raw) + (self.room or 0)
+
+    def inflated(self) -> bytes | memoryview:
+        """The records.
+
+        Raises:
+            ValueError: They cannot be decompressed.
+        """
+        if self.records is None:
+            return inflate(self.batch.attributes & CODEC_MASK, self.batch.raw[HEADER.size :])
+        return self.records
+
+    def place(self, out: memoryview) -> None:
+        """Write the records where they belong: a buffer as long as ``room``.
+
+        Raises:
+            ValueError: They cannot be decompressed.
+        """
+        if self.records is None:
+            inflate_into(self.batch.raw[HEADER.size :], out)
+        else:
+            out[:] = self.records
 
 
 def open_batch(batch: Batch) -> Section:
-    """Decompress a batch's records; an old message set is left as it is, if it inflates at all."""
+    """Decompress a batch's records, or learn how many bytes they are.
+
+    An old message set is left as it is, if it inflates at all.
+    """
     try:
-        if batch.magic >= MAGIC:
-            records = inflate(batch.attributes & CODEC_MASK, batch.raw[HEADER.size :])
-        else:
+        if batch.magic < MAGIC:
             _check_message_set(batch)
-            records = b""
+            return Section(batch, b"", 0)
+        codec, raw = batch.attributes & CODEC_MASK, batch.raw[HEADER.size :]
+        size = declared_size(codec, raw)
+        if size >= 0:
+            return Section(batch, None, size)
+        records = inflate(codec, raw)
     except (ValueError, struct.error):
-        return Section(batch, None)
-    return Section(batch, records)
+        return Section(batch, None, None)
+    return Section(batch, records, len(records))
 
 
 def _check_message_set(batch: Batch) -> None:
@@ -175,25 +217,22 @@ def _walk(
 ) -> Chunk | None:
     """All records by the compiled walk; None when a batch is not what it knows."""
     table = np.zeros((len(sections), BATCH_WIDTH), np.int64)
-    found: list[bytes | memoryview] = []
     pos = 0
     for row, section in enumerate(sections):
-        batch, records = section.batch, section.records
+        batch, room = section.batch, section.room
         # A count that cannot be honest must not size an array.
-        if (
-            records is None
-            or batch.magic != MAGIC
-            or not 0 <= batch.count <= len(records) // RECORD_BYTES
-        ):
+        if room is None or batch.magic != MAGIC or not 0 <= batch.count <= room // RECORD_BYTES:
             return None
         appended = bool(batch.attributes & APPEND_TIME_MASK)
         table[row] = (
-            pos, pos + len(records), batch.base_offset, batch.next_offset,
+            pos, pos + room, batch.base_offset, batch.next_offset,
             batch.max_timestamp if appended else batch.first_timestamp, appended, batch.count,
         )  # fmt: skip
-        found.append(records)
-        pos += len(records)
-    data = np.frombuffer(found[0] if len(found) == 1 else b"".join(found), np.uint8)
+        pos += room
+    try:
+        data = _joined(sections, table)
+    except ValueError:
+        return None
     columns = np.empty((5, int(table[:, -1].sum())), np.int64)
     count = walk_batches(
         data, table, start, columns[0], columns[1], columns[2], columns[3], columns[4]
@@ -205,6 +244,16 @@ def _walk(
         topic, partition, start, end, data,
         columns[0], columns[1], columns[2], columns[3], columns[4],
     )  # fmt: skip
+
+
+def _joined(sections: Sequence[Section], table: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """All records, where the table says."""
+    if len(sections) == 1 and sections[0].records is not None:
+        return np.frombuffer(sections[0].records, np.uint8)
+    data = np.empty(int(table[-1, END]) if len(table) else 0, np.uint8)
+    for section, (first, last) in zip(sections, table[:, : END + 1].tolist(), strict=True):
+        section.place(data.data[first:last])
+    return data
 
 
 def _one_by_one(
@@ -248,24 +297,23 @@ def _records(section: Section, first_offset: int) -> list[Any]:
         Exception: Others, of aiokafka.
     """
     batch = section.batch
-    if section.records is None:
-        raise ValueError("not decompressed")
     raw = bytes(batch.raw)
     if batch.magic >= MAGIC:
         # What was inflated within bounds, as a batch that never was compressed.
         plain = ATTRIBUTES.pack(batch.attributes & ~CODEC_MASK)
+        records = section.inflated()
         raw = b"".join(
-            (raw[:CRC_COVERS_FROM], plain, raw[CRC_COVERS_FROM + 2 : HEADER.size], section.records)
+            (raw[:CRC_COVERS_FROM], plain, raw[CRC_COVERS_FROM + 2 : HEADER.size], records)
         )
         length = struct.pack(">i", len(raw) - LOG_OVERHEAD)
         raw = raw[: LOG_OVERHEAD - 4] + length + raw[LOG_OVERHEAD:]
-    records = list(MemoryRecords(raw).next_batch())
+    found = list(MemoryRecords(raw).next_batch())
     last = batch.base_offset - 1 if batch.magic >= MAGIC else -1
-    for record in records:
+    for record in found:
         if not last < record.offset < batch.next_offset:
             raise ValueError(f"a record of offset {record.offset}")
         last = record.offset
-    return [record for record in records if record.offset >= first_offset]
+    return [record for record in found if record.offset >= first_offset]
 
 
 def _varint(value: int) -> bytes:
