@@ -297,6 +297,8 @@ def _records(section: Section, first_offset: int) -> list[Any]:
         Exception: Others, of aiokafka.
     """
     batch = section.batch
+    if section.room is None:
+        raise ValueError("not decompressed")
     raw = bytes(batch.raw)
     if batch.magic >= MAGIC:
         # What was inflated within bounds, as a batch that never was compressed.
