@@ -99,6 +99,10 @@ class RowSender:
         """Close the connection; what is outstanding is given up."""
         producer, self._producer = self._producer, None
         self._batches.clear()
+        for future in self._outstanding:
+            # Nobody else would ever end them.
+            future.cancel()
+        self._outstanding.clear()
         if producer is None:
             return
         try:
