@@ -58,8 +58,8 @@ class KafkaProxy:
     def __enter__(self) -> Self:
         """Begin to listen."""
         self._thread.start()
-        server = self._call(asyncio.start_server(self._serve, LOOPBACK, 0))
-        self.port = server.sockets[0].getsockname()[1]
+        self._server = self._call(asyncio.start_server(self._serve, LOOPBACK, 0))
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,6 +83,7 @@ class KafkaProxy:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
     async def _close(self) -> None:
+        self._server.close()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()

@@ -13,10 +13,12 @@ from inferwatch_schemas.topics import REQUESTS, Topic
 
 KEY = b"key"
 READER = "inferwatch-aggregation"
+# A broker may be frozen for half a minute meanwhile.
+FLUSH_SECONDS = 60
 
 
 class Poison:
-    """Publishes good and bad values as whole record batches.
+    """Publishes good and bad values as whole record batches; ``Storm.publish`` takes it as a log.
 
     Good ones become events of the seed, bad ones dead letters that its arena must hold.
 
@@ -51,7 +53,7 @@ class Poison:
                 partition=partition,
                 on_delivery=lambda error, message, value=value: self._keep(error, message, value),
             )
-        assert producer.flush(30) == 0
+        assert producer.flush(FLUSH_SECONDS) == 0
 
     def _keep(self, error: Any, message: Any, value: Event | Bad) -> None:
         assert error is None, error

@@ -36,9 +36,9 @@ def test_frozen(storm: Storm) -> None:
     log = storm.open_log(2 * FROZEN_SECONDS)
     storm.publish(log, seconds=LOAD_SECONDS)
     storm.ensure_worker()
-    poison = Poison(storm)
+    # All the time, so that some of what the worker says of it is on its way.
+    storm.publish(Poison(storm), 10 * list(GARBAGE.values()), seconds=LOAD_SECONDS)
     for _ in storm.moments(1, LOAD_SECONDS):
-        poison.publish(list(GARBAGE.values()))
         with frozen(storm.arena.broker.pid):
             time.sleep(FROZEN_SECONDS)
     storm.settle()
