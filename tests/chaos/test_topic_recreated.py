@@ -63,6 +63,11 @@ def test_recreated(storm: Storm) -> None:
     storm.settle()
     since = worker.said[said:]
     for topic in topics:
+        for metric in (
+            "inferwatch_topics_recreated_total",
+            "inferwatch_sink_topics_recreated_total",
+        ):
+            assert worker.metric(metric, topic=topic.name) >= 1
         assert any("created again" in line and topic.name in line for line in since.splitlines()), (
             since
         )

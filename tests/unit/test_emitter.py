@@ -130,9 +130,10 @@ def test_close_waits_no_longer_than_told() -> None:
 
 @pytest.mark.usefixtures("_fake")
 def test_settings() -> None:
-    """Records are written once each, and the caller's settings reach the client."""
+    """All replicas acknowledge, and no broker can fence the client; settings reach it."""
     _, producer = made()
-    assert producer.settings["enable.idempotence"] is True
+    assert producer.settings["enable.idempotence"] is False
+    assert producer.settings["acks"] == "all"
     assert producer.settings["bootstrap.servers"] == "127.0.0.1:1"
 
 

@@ -27,6 +27,7 @@ class Case:
             Gauge("lag", "-", labels, registry=self.registry),
             Gauge("stalled", "-", labels, registry=self.registry),
             Counter("repairs", "-", registry=self.registry),
+            Counter("recreated", "-", ["topic"], registry=self.registry),
         )
         self.waits = Waits(lambda: self.now)
         self.watchdog = Watchdog("sink", LIMIT, meters, self.waits, lambda: self.now)
@@ -182,3 +183,16 @@ def test_silence_of_the_broker_is_told_as_such_and_not_repaired(case: Case) -> N
         ("no fetch of it is answered", ["Kafka to answer a fetch"])
     ]
     assert not case.watchdog.take_repair()
+
+
+def test_a_topic_created_again_is_said_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each time it is counted and said once, with the ids of both logs."""
+    case = Case()
+    case.watchdog.tell_recreated({})
+    case.watchdog.tell_recreated({"requests": ("one", "two")})
+    case.watchdog.tell_recreated({"requests": ("two", "three")})
+    assert case.registry.get_sample_value("recreated_total", {"topic": "requests"}) == 2
+    said = [line for line in capsys.readouterr().out.splitlines() if "created again" in line]
+    assert len(said) == 2
+    assert all("topic=requests" in line for line in said)
+    assert ("one" in said[0], "three" in said[1]) == (True, True)

@@ -38,4 +38,7 @@ WATCHDOG = Meters(
         "inferwatch_sink_stall_repairs",
         "How often all partitions were read again because some were stalled for no known reason.",
     ),
+    recreated=Counter(
+        "inferwatch_sink_topics_recreated", "Topics that were deleted and created again.", ["topic"]
+    ),
 )

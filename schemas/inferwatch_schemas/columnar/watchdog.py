@@ -37,11 +37,13 @@ class Meters:
         lag: Records behind the log's end, by topic and partition.
         stalled: 1 where a partition is stalled and 0 where not, by topic and partition.
         repairs: How often partitions were read again because one was stalled for no known reason.
+        recreated: How often a topic was found to have been created again, by topic.
     """
 
     lag: Gauge
     stalled: Gauge
     repairs: Counter
+    recreated: Counter
 
 
 class Watchdog:
@@ -117,6 +119,15 @@ class Watchdog:
             app=self._app, stalled=[f"{topic}/{partition}" for topic, partition in sorted(hopeful)],
         )  # fmt: skip
         return True
+
+    def tell_recreated(self, topics: Mapping[str, tuple[str, str]]) -> None:
+        """Say that topics were deleted and created again: their ids before and now, by name."""
+        for topic, (before, now) in sorted(topics.items()):
+            self._meters.recreated.labels(topic).inc()
+            log.error(
+                "topic was deleted and created again: the new one is read from its start",
+                app=self._app, topic=topic, was=before, is_now=now,
+            )  # fmt: skip
 
     def reasons(self) -> tuple[dict[str, Any], ...]:
         """Why the app is not ready, one JSON object a reason; empty when it is."""

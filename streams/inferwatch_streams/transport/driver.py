@@ -217,16 +217,13 @@ class Consumer(stock.Consumer):
                 self._read_offset[tp] = None
 
     def _tell_of_other_topics(self, ids: Mapping[str, str]) -> None:
-        changed = sorted(
-            name for name, known in self._topic_ids.items() if ids.get(name, known) != known
+        self._watchdog.tell_recreated(
+            {
+                name: (known, ids[name])
+                for name, known in self._topic_ids.items()
+                if ids.get(name, known) != known
+            }
         )
-        if changed:
-            log.error(
-                "topics were deleted and created again: the new ones are read from their start",
-                topics=changed,
-                were={name: self._topic_ids[name] for name in changed},
-                are={name: ids[name] for name in changed},
-            )
         self._topic_ids |= ids
 
     @Service.task
