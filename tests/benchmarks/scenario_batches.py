@@ -114,7 +114,7 @@ def run(events: int, runs: int) -> Finding:
     claim = Claim(
         f"batches of 1 to 10 events: {ours_tiny:.2f} CPU-s/M, ordinary ones {ours:.2f}; "
         f"{tiny_gain:.0f} times better than plain Faust on the same log, on ordinary batches "
-        f"{gain:.0f} times; {max(0.0, lost):.0%} of the gain is lost (at most {MAX_LOST:.0%})",
+        f"{gain:.0f} times; {max(0.0, lost):.1%} of the gain is lost (at most {MAX_LOST:.1%})",
         lost <= MAX_LOST,
     )
     return Finding({"costs": costs, "gain": gain, "tiny_gain": tiny_gain}, [claim])
