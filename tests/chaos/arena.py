@@ -50,6 +50,7 @@ class Arena:
         workers: Those started here that were not ended yet, the oldest first.
         dead_letters: What the table of dead letters must hold, of all seeds so far: columns as in
             ``comparison.DEAD_LETTERS``.
+        settled: Fingerprints of what the seeds that came out exact had left, by table and tag.
     """
 
     broker: EmbeddedBroker | ApacheKafka
@@ -57,6 +58,7 @@ class Arena:
     stack: Stack
     workers: list[Worker] = field(default_factory=list)
     dead_letters: list[Row] = field(default_factory=list)
+    settled: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def start_worker(self, *arguments: str, stack: Stack | None = None, **variables: str) -> Worker:

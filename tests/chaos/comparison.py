@@ -44,6 +44,8 @@ PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset")
 FOUND_AT = ("source_topic", "topic_id", "partition", "offset", "reader")
 DEAD_LETTERS = (*FOUND_AT, "reason", "schema_id", "key", "value")
 READ_SECONDS = 20.0
+# How storms tag their events, as a regular expression.
+TAGS = "-test_[a-z_]+-[0-9]+$"
 
 
 def aggregate_table(schema: str) -> Table:
@@ -173,6 +175,36 @@ def _stored_events(stack: Stack, schema: str, view: str, tag: str) -> list[Row]:
     }
     selected = {name: told_otherwise.get(name, "") for name in (*PLACE, *fields)}
     return _stored(stack, view, selected, f"producer_id = '{tag}'")
+
+
+def fingerprints(stack: Stack, tag: str = "") -> dict[tuple[str, str], tuple[int, int]]:
+    """Count and hash of the resolved rows of a tag, or of each, by table and tag."""
+    columns = {SIGNALS[schema].table: DIMENSIONS[schema] for schema in SIGNALS}
+    columns |= dict.fromkeys(VIEWS.values(), "producer_id")
+    found = {}
+    for table, column in columns.items():
+        # Where a row of aggregates came to lie, and when, may differ; what it says may not.
+        left_out = ", ".join((*PLACE, "inserted_at"))
+        for name, count, digest in stack.query(
+            f"SELECT extract({column}, '{TAGS}') AS tag, count(), "  # noqa: S608 -- names of this file
+            f"sum(cityHash64(formatRow('JSONEachRow', * EXCEPT ({left_out})))) "
+            f"FROM {table} WHERE endsWith({column}, '{tag}') GROUP BY tag"
+        ):
+            found[table, name] = (count, digest)
+    return found
+
+
+def assert_equal_versions_are_equal(stack: Stack) -> None:
+    """Rows ever published of one identity, version and first offset say the same."""
+    emitted = _emitted(stack)
+    for schema in SIGNALS:
+        table = aggregate_table(schema)
+        told: dict[tuple[Any, ...], Row] = {}
+        rows = emitted[f"{schema}_aggregate"]
+        assert rows
+        for row in rows:
+            identity = tuple(row[name] for name in (*table.identity, "version", "first_offset"))
+            assert told.setdefault(identity, row) == row
 
 
 def end_offsets(stack: Stack, topics: Iterable[str]) -> dict[tuple[str, int], int]:

@@ -144,6 +144,7 @@ class Storm:
             seconds=seconds,
         )
         self.compare()
+        self.arena.settled |= comparison.fingerprints(stack, self.tag)
 
     def finish_publishing(self, seconds: float = LANDED_SECONDS) -> None:
         """Publish the rest at once; returns when all is acknowledged."""

@@ -3,6 +3,8 @@
 import time
 
 import pytest
+from arena import Arena
+from comparison import assert_equal_versions_are_equal, fingerprints
 from pipeline import Worker, wait_until
 from storm import Storm
 
@@ -90,3 +92,11 @@ def test_zombie(storm: Storm) -> None:
     wait_until(lambda: assigned(zombie) >= known + 2, bool, survivor, zombie, seconds=30)
     storm.settle()
     arena.kill(storm.chance.choice((zombie, survivor)))
+
+
+def test_nothing_changes_later(arena: Arena) -> None:
+    """After all seeds, each one's rows are what they were when it came out exact."""
+    assert arena.settled
+    found = fingerprints(arena.stack)
+    assert {at: found.get(at) for at in arena.settled} == arena.settled
+    assert_equal_versions_are_equal(arena.stack)
