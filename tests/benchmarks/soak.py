@@ -120,10 +120,17 @@ def folder_bytes(folder: Path) -> int:
 
 
 def soak(
-    watch: Watch, deployment: Deployment, seconds: float, stop: threading.Event
-) -> list[Sample]:
-    """Sample until the time is over, or until told to stop."""
-    samples: list[Sample] = []
+    watch: Watch,
+    deployment: Deployment,
+    seconds: float,
+    stop: threading.Event,
+    samples: list[Sample],
+) -> None:
+    """Add samples until the time is over, or until told to stop.
+
+    Raises:
+        SystemExit: Something of the pipeline has ended.
+    """
     told = 0
     ends = time.monotonic() + seconds
     while time.monotonic() < ends and not stop.is_set():
@@ -133,7 +140,6 @@ def soak(
             print(minute_line(samples[told:], disk_bytes(deployment)), flush=True)
             told = len(samples) - 1
         stop.wait(max(0.0, due - time.monotonic()))
-    return samples
 
 
 def exact(deployment: Deployment, handed: Mapping[str, int]) -> list[Claim]:
@@ -214,7 +220,10 @@ def main() -> None:
         with LiveLoad(deployment, options.rate, 2 * seconds + LAST_SECONDS) as load:
             await_current(deployment, load)
             watch = Watch(deployment, started, load)
-            samples = soak(watch, deployment, seconds, stop)
+            try:
+                soak(watch, deployment, seconds, stop, samples)
+            except SystemExit as error:
+                claims.append(Claim(f"everything runs to the end: {error}", holds=False))
             handed = load.stop().handed
         if stop.is_set():
             claims.append(Claim("interrupted: judged is what there was until then", holds=False))
