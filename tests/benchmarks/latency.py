@@ -125,7 +125,8 @@ class Observer:
             seen = self.seen[group]
             if not seen or count > seen[-1][1]:
                 seen.append((at, count))
-        self._stop.wait(max(0.0, POLL_SECONDS - took))
+        # As long a pause as the query took, or the asking itself would slow down what is measured.
+        self._stop.wait(max(took, POLL_SECONDS - took))
 
 
 def by_group(trace: Mapping[str, Any]) -> dict[Group, Times]:
