@@ -63,6 +63,10 @@ bench-latency: $(INSTALLED) ## Measure the time from producing an event to query
 bench-scenarios: $(INSTALLED) ## Measure tiny batches, age, three workers and raw landing (half an hour)
 	$(BIN)/python -m tests.benchmarks.scenarios $(ARGS)
 
+.PHONY: bench-storage
+bench-storage: $(INSTALLED) ## Measure bytes in Kafka and ClickHouse, and rows an event (5 minutes)
+	$(BIN)/python -m tests.benchmarks.storage $(ARGS)
+
 .PHONY: soak
 soak: $(INSTALLED) ## Run the whole pipeline for long: flat memory, bounded lag, exact: make soak MINUTES=60
 	$(BIN)/python -m tests.benchmarks.soak --minutes $(MINUTES) $(ARGS)
