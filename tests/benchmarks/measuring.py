@@ -64,6 +64,38 @@ class Measured:
         self.wait(done, limit_seconds)
         return Cost(events, self._cpu() - cpu, time.monotonic() - began, self._peak)
 
+    def cost_until_complete(
+        self,
+        arrive: Callable[[], int],
+        complete: Callable[[], bool],
+        events: int,
+        limit_seconds: float,
+    ) -> Cost:
+        """Continue it, and measure until the last of its results.
+
+        Where reading the results costs as much as making them, they are only collected while it
+        runs, so that they do not take the processors from it, and looked at when none come.
+
+        Args:
+            arrive: Collects results that have come, and says how many.
+            complete: Whether those are all.
+            events: That it counts.
+            limit_seconds: After which it has failed.
+        """
+        cpu, began = self._cpu(), time.monotonic()
+        spent, took = 0.0, 0.0
+        self._send(signal.SIGCONT)
+
+        def done() -> bool:
+            nonlocal spent, took
+            if arrive():
+                spent, took = self._cpu() - cpu, time.monotonic() - began
+                return False
+            return time.monotonic() - began - took > QUIET_SECONDS and complete()
+
+        self.wait(done, limit_seconds)
+        return Cost(events, spent, took, self._peak)
+
     def wait(self, done: Callable[[], bool], limit_seconds: float) -> None:
         """Wait for a condition, while watching its memory.
 

@@ -17,10 +17,17 @@ POLL_SECONDS = 0.02
 
 
 class Rows:
-    """The aggregate rows in Kafka, the highest version of each."""
+    """The aggregate rows in Kafka, the highest version of each.
+
+    Attributes:
+        requests: That the rows read so far count.
+        sent: Rows that came, those replaced by a later version among them.
+    """
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self.requests = 0
+        self.sent = 0
+        self._unread: list[bytes] = []
         self._rows: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._schema = fastavro.parse_schema(releases.latest("request_aggregate").schema)
         self._consumer = Consumer({**kafka.confluent(), "group.id": "bench"}, logger=SILENT)
@@ -28,12 +35,22 @@ class Rows:
             [TopicPartition(AGGREGATES.name, number, 0) for number in range(AGGREGATES.partitions)]
         )
 
-    def reach(self, requests: int) -> bool:
-        """Take in what has come, and say whether the rows count so many requests."""
-        for message in self._consumer.consume(1000, timeout=POLL_SECONDS):
+    def collect(self) -> int:
+        """Keep what has come, unread, and say how many rows that is."""
+        messages = self._consumer.consume(10_000, timeout=POLL_SECONDS)
+        for message in messages:
             value = message.value()
             if not isinstance(value, bytes):
                 raise SystemExit(f"The aggregates cannot be read: {message.error()}.")
+            self._unread.append(value)
+        self.sent += len(messages)
+        return len(messages)
+
+    def reach(self, requests: int) -> bool:
+        """Take in what has come, and say whether the rows count so many requests."""
+        self.collect()
+        unread, self._unread = self._unread, []
+        for value in unread:
             body = io.BytesIO(value[5:])
             row: Any = fastavro.schemaless_reader(body, self._schema, None)
             key = (

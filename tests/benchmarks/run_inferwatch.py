@@ -39,7 +39,8 @@ def run_inferwatch(
             worker.pause()
             send(kafka, REQUESTS.name, load.values)
             events = len(load.values)
-            cost = worker.cost_until(
+            cost = worker.cost_until_complete(
+                rows.collect,
                 lambda: rows.reach(len(warm_up.values) + events),
                 events,
                 limit_seconds=60 + events / 20_000,
