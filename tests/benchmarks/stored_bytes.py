@@ -54,6 +54,11 @@ def log_bytes(logs: Path, topic: Topic) -> int:
     return sum(one.stat().st_size for one in logs.glob(f"{topic.name}-[0-9]*/*.log"))
 
 
+def last_written(logs: Path, topic: Topic) -> float:
+    """When a topic was last written to, in seconds since 1970: sooner known than by reading it."""
+    return max(one.stat().st_mtime for one in logs.glob(f"{topic.name}-[0-9]*/*.log"))
+
+
 def log_records(kafka: KafkaSettings, topic: Topic) -> int:
     """Records of a topic from which nothing was removed yet."""
     consumer = Consumer({**kafka.confluent(), "group.id": "bench"}, logger=SILENT)
