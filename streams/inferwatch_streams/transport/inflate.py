@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_INFLATED_BYTES: Final = 64 * 1024 * 1024
 # Room that suffices for all but a few batches: beyond it, decompression begins anew.
 USUAL_RATIO: Final = 32
+# The same where much room costs more: what does not fit is decompressed on its own.
+PLACED_RATIO: Final = 16
 # An LZ4 sequence gives at most 255 bytes for each of its own (LZ4 block format).
 LZ4_RATIO: Final = 255
 GZIP_WINDOW: Final = 31
@@ -48,41 +50,44 @@ def inflate(number: int, data: memoryview) -> bytes | memoryview:
         raise ValueError(f"not decompressed: {error}") from error
 
 
-def declared_size(number: int, data: memoryview) -> int:
-    """Bytes that something compressed says it inflates to; negative where it does not say.
+def room_for(number: int, data: memoryview) -> int | None:
+    """Bytes that suffice, as a rule, for what something compressed inflates to.
+
+    None for what ``inflate_into`` does not take. Where the frame declares its size it is that;
+    librdkafka and the Java client declare none.
 
     Raises:
         ValueError: It is not what zstd writes, or more than MAX_INFLATED_BYTES.
     """
     if number != ZSTD:
-        return -1
+        return None
     import zstandard  # noqa: PLC0415  # as in _unzstd
 
     try:
-        # librdkafka writes the size into the frame, the Java client does not.
         size = int(zstandard.frame_content_size(data))
     except zstandard.ZstdError as error:
         raise ValueError(f"not decompressed: {error}") from error
     if size > MAX_INFLATED_BYTES:
         raise _too_large()
-    return size
+    return size if size >= 0 else min(PLACED_RATIO * len(data), MAX_INFLATED_BYTES)
 
 
-def inflate_into(data: memoryview, out: memoryview) -> None:
-    """Decompress what declares its size (``declared_size``) into a buffer of that size.
+def inflate_into(data: memoryview, out: memoryview) -> int | None:
+    """Decompress what zstd wrote into a buffer; the bytes it took, or None where it is too small.
+
+    A frame that was cut off gives what there is of it: the caller knows how much it needs.
 
     Raises:
-        ValueError: The bytes are not what zstd wrote, or inflate to fewer.
+        ValueError: The bytes are not what zstd wrote.
     """
     import zstandard  # noqa: PLC0415  # as in _unzstd
 
     try:
         with zstandard.ZstdDecompressor().stream_reader(data) as reader:
             size = reader.readinto(out)
+            return size if size < len(out) or not reader.read(1) else None
     except zstandard.ZstdError as error:
         raise ValueError(f"not decompressed: {error}") from error
-    if size != len(out):
-        raise ValueError(f"it has {size} bytes and says {len(out)}")
 
 
 def check_codecs() -> None:
@@ -163,7 +168,6 @@ def _unlz4(data: memoryview) -> bytes:
 def _unzstd(data: memoryview) -> bytes:
     import zstandard  # noqa: PLC0415  # this module must load without it, so that it can be told
 
-    # librdkafka writes the size into the frame, the Java client does not.
     size = zstandard.frame_content_size(data)
     if size > MAX_INFLATED_BYTES:
         raise _too_large()

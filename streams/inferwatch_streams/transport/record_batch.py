@@ -19,11 +19,11 @@ from aiokafka.record.util import calc_crc32c
 from inferwatch_schemas.columnar.chunk import Chunk
 from inferwatch_streams.transport.inflate import (
     check_codecs,
-    declared_size,
     inflate,
     inflate_into,
+    room_for,
 )
-from inferwatch_streams.transport.walk import BATCH_WIDTH, END, walk_batches
+from inferwatch_streams.transport.walk import BATCH_WIDTH, walk_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,8 +138,8 @@ class Section:
     Attributes:
         batch: The batch.
         records: They, decompressed; None where they cannot be, or wait for their place.
-        room: Bytes they need; they inflate right into their place in the chunk where records is
-            None and this is not.
+        room: Bytes they need, as a rule: where records is None and this is not, they inflate
+            right into their place in the chunk.
     """
 
     batch: Batch
@@ -161,20 +161,22 @@ class Section:
             return inflate(self.batch.attributes & CODEC_MASK, self.batch.raw[HEADER.size :])
         return self.records
 
-    def place(self, out: memoryview) -> None:
-        """Write the records where they belong: a buffer as long as ``room``.
+    def place(self, out: memoryview) -> int | None:
+        """Write the records where they belong; the bytes they take, or None without room for them.
 
         Raises:
             ValueError: They cannot be decompressed.
         """
         if self.records is None:
-            inflate_into(self.batch.raw[HEADER.size :], out)
-        else:
-            out[:] = self.records
+            return inflate_into(self.batch.raw[HEADER.size :], out)
+        if len(self.records) > len(out):
+            return None
+        out[: len(self.records)] = self.records
+        return len(self.records)
 
 
 def open_batch(batch: Batch) -> Section:
-    """Decompress a batch's records, or learn how many bytes they are.
+    """Decompress a batch's records, or learn how much room they need.
 
     An old message set is left as it is, if it inflates at all.
     """
@@ -183,9 +185,9 @@ def open_batch(batch: Batch) -> Section:
             _check_message_set(batch)
             return Section(batch, b"", 0)
         codec, raw = batch.attributes & CODEC_MASK, batch.raw[HEADER.size :]
-        size = declared_size(codec, raw)
-        if size >= 0:
-            return Section(batch, None, size)
+        room = room_for(codec, raw)
+        if room is not None:
+            return Section(batch, None, room)
         records = inflate(codec, raw)
     except (ValueError, struct.error):
         return Section(batch, None, None)
@@ -216,23 +218,25 @@ def _walk(
     topic: str, partition: int, start: int, end: int, sections: Sequence[Section]
 ) -> Chunk | None:
     """All records by the compiled walk; None when a batch is not what it knows."""
+    if any(section.room is None or section.batch.magic != MAGIC for section in sections):
+        return None
+    try:
+        data, sizes = _joined(sections)
+    except ValueError:
+        return None
     table = np.zeros((len(sections), BATCH_WIDTH), np.int64)
     pos = 0
-    for row, section in enumerate(sections):
-        batch, room = section.batch, section.room
+    for row, (section, size) in enumerate(zip(sections, sizes, strict=True)):
+        batch = section.batch
         # A count that cannot be honest must not size an array.
-        if room is None or batch.magic != MAGIC or not 0 <= batch.count <= room // RECORD_BYTES:
+        if not 0 <= batch.count <= size // RECORD_BYTES:
             return None
         appended = bool(batch.attributes & APPEND_TIME_MASK)
         table[row] = (
-            pos, pos + room, batch.base_offset, batch.next_offset,
+            pos, pos + size, batch.base_offset, batch.next_offset,
             batch.max_timestamp if appended else batch.first_timestamp, appended, batch.count,
         )  # fmt: skip
-        pos += room
-    try:
-        data = _joined(sections, table)
-    except ValueError:
-        return None
+        pos += size
     columns = np.empty((5, int(table[:, -1].sum())), np.int64)
     count = walk_batches(
         data, table, start, columns[0], columns[1], columns[2], columns[3], columns[4]
@@ -246,14 +250,30 @@ def _walk(
     )  # fmt: skip
 
 
-def _joined(sections: Sequence[Section], table: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """All records, where the table says."""
+def _joined(sections: Sequence[Section]) -> tuple[NDArray[np.uint8], list[int]]:
+    """All records one after the other, and how many bytes those of each batch are.
+
+    Raises:
+        ValueError: Some cannot be decompressed.
+    """
     if len(sections) == 1 and sections[0].records is not None:
-        return np.frombuffer(sections[0].records, np.uint8)
-    data = np.empty(int(table[-1, END]) if len(table) else 0, np.uint8)
-    for section, (first, last) in zip(sections, table[:, : END + 1].tolist(), strict=True):
-        section.place(data.data[first:last])
-    return data
+        records = sections[0].records
+        return np.frombuffer(records, np.uint8), [len(records)]
+    # What nothing is written to takes no memory.
+    data = np.empty(sum(section.room or 0 for section in sections), np.uint8)
+    sizes: list[int] = []
+    pos = 0
+    for section in sections:
+        size = section.place(data.data[pos : pos + (section.room or 0)])
+        if size is None:
+            records = section.inflated()
+            grown = np.empty(len(data) + len(records), np.uint8)
+            grown[:pos] = data[:pos]
+            data, size = grown, len(records)
+            data[pos : pos + size] = np.frombuffer(records, np.uint8)
+        sizes.append(size)
+        pos += size
+    return data[:pos], sizes
 
 
 def _one_by_one(
