@@ -96,7 +96,7 @@ class FakeRowSender:
         for number in range(len(records)):
             self.emitter.send(
                 AGGREGATES.name,
-                records.keys.row(number),
+                records.key(number),
                 records.values.row(number),
                 headers_of(records.headers.row(number)).items(),
             )

@@ -35,7 +35,7 @@ def rows_of(taken: Iterable[tuple[Signal, Place, Columns]]) -> list[Row]:
     for signal, place, columns in taken:
         records = FORMATS[signal].encode(place, columns)
         for number in range(len(records)):
-            key = tuple(json.loads(records.keys.row(number)))
+            key = tuple(json.loads(records.key(number)))
             headers = headers_of(records.headers.row(number))
             fields = fields_of(records.values.row(number))
             rows.append(Row(signal.row, key, fields, headers))

@@ -120,7 +120,7 @@ def test_equal_hashes_do_not_make_groups_equal(monkeypatch: pytest.MonkeyPatch) 
         return np.uint64(7)
 
     monkeypatch.setattr(grouping, "_hash_text", hash_nothing)
-    monkeypatch.setattr(grouping, "_mixed", lambda value: value)
+    monkeypatch.setattr(grouping, "mixed", lambda value: value)
     monkeypatch.setattr(grouping, "assign_slots", source)
     keys: list[Key] = [
         (tag, (one, other)) for tag in (0, 1) for one in ("", "a", "b") for other in ("", "a", "bb")

@@ -100,7 +100,12 @@ def test_keys_go_where_kafkas_own_partitioner_sends_them(keys: list[bytes], coun
 def batch_of(rows: list[tuple[bytes, bytes]]) -> tuple[OutgoingBatch, int]:
     """A batch of records with one header each, and how many of them it took."""
     headers = column([b"\x02\x02h" + cells.longs(np.array([1])).row(0) + b"v"] * len(rows))
-    records = Records(column([key for key, _ in rows]), column([v for _, v in rows]), headers)
+    records = Records(
+        column([key for key, _ in rows]),
+        np.arange(len(rows)),
+        column([v for _, v in rows]),
+        headers,
+    )
     batch = OutgoingBatch(NOW_MS)
     return batch, batch.take(tails_of(records), np.arange(len(rows)))
 

@@ -10,6 +10,8 @@ from inferwatch_schemas.columnar.reader import Numbers, Text
 from inferwatch_streams.blocks import accumulate
 from inferwatch_streams.blocks.accumulators import CONSTRUCTORS, FIRST_CAPACITY, Rows, grown
 from inferwatch_streams.blocks.grouping import Groups
+from inferwatch_streams.blocks.segments import distinct
+from inferwatch_streams.blocks.slots import Slots
 from inferwatch_streams.rows.row_format import Columns, Texts
 from inferwatch_streams.signals import MICROS, WINDOW_SECONDS
 
@@ -32,6 +34,7 @@ class SignalBlock:
     def __init__(self, signal: Signal) -> None:
         self._signal = signal
         self._groups = Groups()
+        self._slots = Slots()
         self._capacity = FIRST_CAPACITY
         self._versions = np.zeros(FIRST_CAPACITY, np.int64)
         self._changed = np.zeros(FIRST_CAPACITY, np.bool_)
@@ -47,8 +50,10 @@ class SignalBlock:
         starts = np.stack([text.starts for text in texts if isinstance(text, Text)])
         lengths = np.stack([text.lengths for text in texts if isinstance(text, Text)])
         offsets = chunk.offsets[part.rows[first:last]]
+        tags = np.zeros(len(windows), np.int64)
+        groups = self._groups.assign(chunk.data, starts, lengths, tags).astype(np.int64)
         if not self._signal.unpivot:
-            slots = self._groups.assign(chunk.data, starts, lengths, windows)
+            slots = self._slots.assign(groups, windows)
             columns = [
                 _rows(part.columns[measure.field], first, last) if measure.field else None
                 for measure in self._signal.measures
@@ -63,12 +68,7 @@ class SignalBlock:
             there = np.flatnonzero(column.valid)
             if not len(there):
                 continue
-            slots = self._groups.assign(
-                chunk.data,
-                np.ascontiguousarray(starts[:, there]),
-                np.ascontiguousarray(lengths[:, there]),
-                windows[there] * metrics + index,
-            )
+            slots = self._slots.assign(groups[there] * metrics + index, windows[there])
             measured = Numbers(column.values[there], column.valid[there])
             self._count(chunk.data, slots, offsets[there], [measured] * len(self._measures))
 
@@ -86,10 +86,10 @@ class SignalBlock:
             accumulator.add(Rows(data, slots, column))
 
     def _make_room(self) -> None:
-        if len(self._groups) <= self._capacity:
+        if len(self._slots) <= self._capacity:
             return
         # Doubling from the first capacity on, as the table of groups does.
-        self._capacity = 1 << (len(self._groups) - 1).bit_length()
+        self._capacity = 1 << (len(self._slots) - 1).bit_length()
         self._versions = grown(self._versions, self._capacity, 0)
         self._changed = grown(self._changed, self._capacity, 0)
         for accumulator in self._measures:
@@ -97,24 +97,26 @@ class SignalBlock:
 
     def mark_all(self) -> None:
         """Make every row count as changed: it is not known which ones arrived."""
-        self._changed[: len(self._groups)] = True
+        self._changed[: len(self._slots)] = True
 
     def take_changed(self) -> Columns | None:
         """The rows that changed since the last call, whole; None where none did."""
-        slots = np.flatnonzero(self._changed[: len(self._groups)])
+        slots = np.flatnonzero(self._changed[: len(self._slots)])
         if not len(slots):
             return None
         self._changed[:] = False
-        data, starts, lengths = self._groups.texts(slots, len(self._signal.dimensions))
-        windows, metrics = self._groups.tags[slots], None
+        groups, metrics = self._slots.groups(slots), None
         if self._signal.unpivot:
-            windows, metrics = np.divmod(windows, len(self._signal.unpivot))
+            groups, metrics = np.divmod(groups, len(self._signal.unpivot))
+        shown, rows = distinct(groups, len(self._groups))
+        data, starts, lengths = self._groups.texts(shown, len(self._signal.dimensions))
         measures: dict[str, Cells] = {}
         for accumulator in self._measures:
             measures |= accumulator.show(slots)
         return Columns(
             [Texts(data, s, n) for s, n in zip(starts, lengths, strict=True)],
-            windows,
+            rows,
+            self._slots.windows(slots),
             metrics,
             self._versions[slots],
             measures,

@@ -29,7 +29,7 @@ _MIX: Final = np.uint64(0xBF58476D1CE4E5B9)
 
 
 @inlined
-def _mixed(value: np.uint64) -> np.uint64:
+def mixed(value: np.uint64) -> np.uint64:
     """One round of splitmix64's finalizer (Steele, Lea, Flood 2014)."""
     value = (value ^ (value >> np.uint64(30))) * _MIX
     return value ^ (value >> np.uint64(27))
@@ -41,13 +41,13 @@ def _hash_text(data: NDArray[np.uint8], start: int, length: int, state: np.uint6
     at = start
     stop = start + length
     while stop - at >= 8:
-        state = _mixed(state ^ load_u64(data, at))
+        state = mixed(state ^ load_u64(data, at))
         at += 8
     rest = np.uint64(0)
     while at < stop:
         rest = (rest << np.uint64(8)) | np.uint64(data[at])
         at += 1
-    return _mixed(state ^ rest)
+    return mixed(state ^ rest)
 
 
 @inlined
@@ -106,7 +106,7 @@ def assign_slots(
             length = max(lengths[d, row], 0)
             size += length + LENGTH_BYTES
             code = _hash_text(data, starts[d, row], length, code)
-        place = _mixed(code) & mask
+        place = mixed(code) & mask
         slot = np.int64(EMPTY)
         while table[np.int64(place)] != EMPTY:
             candidate = np.int64(table[np.int64(place)])
@@ -162,7 +162,7 @@ def place_again(table: NDArray[np.int32], known: NDArray[np.int64], slots: int) 
     """Put slots into a larger, empty table."""
     mask = np.uint64(len(table) - 1)
     for slot in range(slots):
-        place = _mixed(np.uint64(known[slot, HASH])) & mask
+        place = mixed(np.uint64(known[slot, HASH])) & mask
         while table[np.int64(place)] != EMPTY:
             place = (place + np.uint64(1)) & mask
         table[np.int64(place)] = slot

@@ -40,6 +40,21 @@ def segments(
     return bounds, entries
 
 
+def distinct(numbers: NDArray[np.int64], limit: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers, each once and ascending, and the place of each of the given ones among them.
+
+    Args:
+        numbers: Not negative, and below limit.
+        limit: Decides what this costs: it is meant for numbers that fill their range.
+    """
+    there = np.zeros(limit, np.bool_)
+    there[numbers] = True
+    found = np.flatnonzero(there)
+    places = np.empty(limit, np.int64)
+    places[found] = np.arange(len(found))
+    return found, places[numbers]
+
+
 @compiled
 def count_places(places: NDArray[np.int64], bounds: NDArray[np.int64]) -> None:
     """Count the entries of each row, at the place after the row's own."""

@@ -105,7 +105,7 @@ class OutgoingBatch:
 
 def tails_of(records: Records) -> Cells:
     """What follows the offset in each record: key, value and headers, with their lengths."""
-    keys, values = records.keys, records.values
+    keys, values = records.keys.take(records.key_rows), records.values
     return cells.join(
         [cells.longs(keys.lengths), keys, cells.longs(values.lengths), values, records.headers]
     )

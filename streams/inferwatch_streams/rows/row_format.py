@@ -57,7 +57,8 @@ class Columns:
     """What rows of one signal show.
 
     Attributes:
-        dimensions: A column for each dimension.
+        dimensions: A column for each dimension, one text a group.
+        groups: Group of each row.
         windows: Number of each row's window.
         metrics: Which of the unpivoted fields each row is about; None where none are.
         versions: Offset after the last event counted.
@@ -65,6 +66,7 @@ class Columns:
     """
 
     dimensions: Sequence[Texts]
+    groups: NDArray[np.int64]
     windows: NDArray[np.int64]
     metrics: NDArray[np.int64] | None
     versions: NDArray[np.int64]
@@ -73,14 +75,26 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Records:
-    """Rows as Kafka records: key, value and headers of each."""
+    """Rows as Kafka records.
+
+    Attributes:
+        keys: Keys, each once.
+        key_rows: Which of the keys each record has.
+        values: Value of each record.
+        headers: Headers of each record.
+    """
 
     keys: Cells
+    key_rows: NDArray[np.int64]
     values: Cells
     headers: Cells
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.values)
+
+    def key(self, row: int) -> bytes:
+        """Key of one record."""
+        return self.keys.row(int(self.key_rows[row]))
 
 
 class RowFormat:
@@ -100,19 +114,37 @@ class RowFormat:
         names = [name.encode() for name in signal.unpivot]
         sizes = np.array([len(name) for name in names], np.int64)
         self._metrics = Texts(
-            np.frombuffer(b"".join(names), np.uint8), np.cumsum(sizes) - sizes, sizes
+            np.frombuffer(b"".join(names) + bytes(cells.SPARE), np.uint8),
+            np.cumsum(sizes) - sizes,
+            sizes,
         )
 
     def encode(self, place: Place, columns: Columns) -> Records:
         """Rows of one block as records."""
-        signal, rows = self._signal, len(columns.versions)
-        texts = dict(zip((d.name for d in signal.dimensions), columns.dimensions, strict=True))
-        if columns.metrics is not None:
-            found = self._metrics
-            texts[METRIC] = Texts(
-                found.data, found.starts[columns.metrics], found.lengths[columns.metrics]
-            )
-        shared = {
+        keys, key_rows = self._keys(columns)
+        return Records(keys, key_rows, self._values(place, columns), self._headers(place, columns))
+
+    def _keys(self, columns: Columns) -> tuple[Cells, NDArray[np.int64]]:
+        """JSON arrays of the signal's name and the dimensions: each once, and that of each row."""
+        texts = columns.dimensions
+        groups = len(texts[0].starts)
+        parts = [cells.constant(f"[{json.dumps(self._signal.name)}".encode(), groups)]
+        parts += [cells.json_items(text.data, text.starts, text.lengths) for text in texts]
+        if columns.metrics is None:
+            return cells.join([*parts, cells.constant(b"]", groups)]), columns.groups
+        found = self._metrics
+        metrics = cells.json_items(found.data, found.starts, found.lengths)
+        rows = len(columns.groups)
+        parts = [
+            cells.join(parts).take(columns.groups),
+            metrics.take(columns.metrics),
+            cells.constant(b"]", rows),
+        ]
+        return cells.join(parts), np.arange(rows)
+
+    def _values(self, place: Place, columns: Columns) -> Cells:
+        signal = self._signal
+        shared: dict[str, str | int] = {
             "signal": signal.name,
             "window_seconds": WINDOW_SECONDS,
             "topic_id": place.topic_id,
@@ -120,78 +152,70 @@ class RowFormat:
             "block": place.block,
             "first_offset": place.first_offset,
         }
+        texts = dict(zip((d.name for d in signal.dimensions), columns.dimensions, strict=True))
         own = {
             "window_start": cells.longs(columns.windows * (WINDOW_SECONDS * 1000)),
             "version": cells.longs(columns.versions),
-            **{name: cells.texts(t.data, t.starts, t.lengths) for name, t in texts.items()},
             **columns.measures,
         }
-        return Records(
-            _keys(signal.name, list(texts.values()), rows),
-            self._values(shared, own, rows),
-            _headers(signal, place, columns.versions, texts.get(METRIC)),
-        )
-
-    def _values(self, shared: Mapping[str, Any], own: Mapping[str, Cells], rows: int) -> Cells:
+        if columns.metrics is not None:
+            found = self._metrics
+            metrics = cells.texts(found.data, found.starts, found.lengths)
+            own[METRIC] = metrics.take(columns.metrics)
+        groups = len(columns.dimensions[0].starts)
         parts: list[Cells] = []
-        same = self._prefix
+        # What all rows of a group share is joined once a group.
+        same = [cells.constant(self._prefix, groups)]
         for name, kind in self._fields:
             if name in shared:
-                same += _encoded(kind, shared[name])
-                continue
-            if same:
-                parts.append(cells.constant(same, rows))
-                same = b""
-            parts.append(own[name])
+                same.append(cells.constant(_encoded(kind, shared[name]), groups))
+            elif name in texts:
+                text = texts[name]
+                same.append(cells.texts(text.data, text.starts, text.lengths))
+            else:
+                if same:
+                    parts.append(cells.join(same).take(columns.groups))
+                    same = []
+                parts.append(own[name])
         return cells.join(parts)
+
+    def _headers(self, place: Place, columns: Columns) -> Cells:
+        """CloudEvents headers as a record holds them: their number, then each with its lengths.
+
+        The event's id names the row's block and version. One event may change a row of each of
+        its metrics, but no row twice.
+        """
+        rows = len(columns.versions)
+        before = (
+            f"{self._signal.name}/{place.topic_id}/{place.partition}/{place.block}/"
+            f"{place.first_offset}/"
+        )
+        parts = [cells.constant(before.encode(), rows), cells.decimals(columns.versions)]
+        parts.append(cells.constant(b"/", rows))
+        if columns.metrics is not None:
+            found = self._metrics
+            parts.append(Cells(found.data, found.starts, found.lengths).take(columns.metrics))
+        identities = cells.join(parts)
+        headers = cloudevents_headers(self._signal.row, "", SOURCE)
+        joined: list[Cells] = []
+        same = _varint(len(headers))
+        for name, value in headers:
+            same += _varint(len(name)) + name.encode()
+            if name == "ce_id":
+                joined += [cells.constant(same, rows), cells.longs(identities.lengths), identities]
+                same = b""
+            else:
+                same += _varint(len(value)) + value
+        return cells.join([*joined, cells.constant(same, rows)])
 
 
 def _encoded(kind: Any, value: str | int) -> bytes:
     """Avro of one text or whole number."""
     if kind == "string":
         raw = str(value).encode()
-        return cells.longs(np.array([len(raw)])).row(0) + raw
-    return cells.longs(np.array([value], np.int64)).row(0)
-
-
-def _keys(signal: str, texts: Sequence[Texts], rows: int) -> Cells:
-    """JSON arrays of the signal's name and the dimensions."""
-    parts = [cells.constant(f"[{json.dumps(signal)}".encode(), rows)]
-    parts += [cells.json_items(text.data, text.starts, text.lengths) for text in texts]
-    return cells.join([*parts, cells.constant(b"]", rows)])
-
-
-def _headers(
-    signal: Signal, place: Place, versions: NDArray[np.int64], metric: Texts | None
-) -> Cells:
-    """CloudEvents headers as a record holds them: their number, then each with its lengths.
-
-    The event's id names the row's block and version. One event may change a row of each of its
-    metrics, but no row twice.
-    """
-    rows = len(versions)
-    before = f"{signal.name}/{place.topic_id}/{place.partition}/{place.block}/{place.first_offset}/"
-    parts = [cells.constant(before.encode(), rows), cells.decimals(versions)]
-    parts.append(cells.constant(b"/", rows))
-    if metric is not None:
-        parts.append(Cells(_spared(metric.data), metric.starts, metric.lengths))
-    identities = cells.join(parts)
-    headers = cloudevents_headers(signal.row, "", SOURCE)
-    joined: list[Cells] = []
-    same = _varint(len(headers))
-    for name, value in headers:
-        same += _varint(len(name)) + name.encode()
-        if name == "ce_id":
-            joined += [cells.constant(same, rows), cells.longs(identities.lengths), identities]
-            same = b""
-        else:
-            same += _varint(len(value)) + value
-    return cells.join([*joined, cells.constant(same, rows)])
+        return _varint(len(raw)) + raw
+    return _varint(int(value))
 
 
 def _varint(value: int) -> bytes:
-    return cells.longs(np.array([value])).row(0)
-
-
-def _spared(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.concatenate([data, np.zeros(cells.SPARE, np.uint8)])
+    return cells.longs(np.array([value], np.int64)).row(0)

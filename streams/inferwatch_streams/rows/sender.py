@@ -59,7 +59,7 @@ class RowSender:
             EmitError: The broker cannot be reached.
         """
         partitions = await self._partitions()
-        chosen = partitions_of(records.keys, partitions)
+        chosen = partitions_of(records.keys, partitions)[records.key_rows]
         tails = tails_of(records)
         for partition in range(partitions):
             rows = np.flatnonzero(chosen == partition)
