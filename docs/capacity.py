@@ -32,9 +32,10 @@ LATE_SECONDS = 2.0
 # Topics are keyed by service, and the busiest may send so large a part of everything.
 BUSIEST_SHARE = 0.1
 REPLICAS = 3
-# From producers, a broker: half of a third of the 605 MB/s that Confluent measured on three.
+# Assumed, from producers, a broker: 67 MB/s with three replicas were measured on machines of 2014
+# (LinkedIn), and 605 MB/s of a newer cluster (Confluent).
 BROKER_MB = 100.0
-# Replicas included; the largest that Amazon recommends.
+# Replicas included; the most that Amazon recommends, on its largest brokers.
 BROKER_PARTITIONS = 4000
 # Assumed: ten such leaders fill a broker, and a lost replica of one is soon made again.
 PARTITION_MB = 10.0
@@ -214,6 +215,7 @@ def plan(case: Case, measured: Measured) -> Plan:
     sink = processes(measured.sink.cores(raw, sent))
     kept = case.rows_kept(partitions)
     row_events = case.events_per_window / (kept * case.window_seconds / case.groups)
+    # Bytes of rows that have grown to their end: an upper bound for those sent on the way.
     row_mb = sent * measured.row_bytes.at(row_events) / MB
     row_partitions = partitioned(row_mb / PARTITION_MB)
     sample_mb = event_mb * case.raw_share if case.raw_share < 1 else 0.0

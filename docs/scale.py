@@ -92,21 +92,23 @@ def assumptions() -> str:
     """The constants that are neither measured nor sourced, or that somebody may want to change."""
     c = capacity
     stated = (
-        ("core, disk", f"used to {c.UTILISATION:.0%} and {c.FILLED:.0%}"),
-        ("event", f"up to {c.LATE_SECONDS:g} s late"),
-        ("partition", f"{c.PARTITION_MB:g} MB/s; {c.PARTITIONS_PER_PROCESS} of them a process"),
-        ("busiest service", f"{c.BUSIEST_SHARE:.0%} of the events"),
-        ("broker", f"{c.BROKER_MB:g} MB/s from producers, {c.BROKER_TB:g} TB"),
-        ("broker, partitions", f"{c.BROKER_PARTITIONS:,}, replicas included"),
-        ("ClickHouse server", f"{c.CLICKHOUSE_CORES} cores, {c.CLICKHOUSE_TB:g} TB"),
-        ("merges", f"each row is written {c.MERGE_PASSES} times more"),
+        ("cores used to", f"{c.UTILISATION:.0%}, disks to {c.FILLED:.0%}"),
+        ("events", f"up to {c.LATE_SECONDS:g} s late"),
+        (
+            "a partition",
+            f"of {c.PARTITION_MB:g} MB/s, {c.PARTITIONS_PER_PROCESS} of them a process",
+        ),
+        ("the busiest service", f"with {c.BUSIEST_SHARE:.0%} of the events"),
+        ("a broker", f"of {c.BROKER_MB:g} MB/s from producers and {c.BROKER_TB:g} TB"),
+        ("its partitions", f"at most {c.BROKER_PARTITIONS:,} with replicas"),
+        ("a ClickHouse server", f"of {c.CLICKHOUSE_CORES} cores and {c.CLICKHOUSE_TB:g} TB"),
+        ("merges", f"that write each row {c.MERGE_PASSES} times more"),
         ("replicas", f"{c.REPLICAS} in Kafka, {c.CLICKHOUSE_REPLICAS} in ClickHouse"),
-        ("kept in Kafka", f"events {c.REQUESTS_DAYS} days, rows {c.AGGREGATES_DAYS} days"),
-        ("kept in ClickHouse", f"events {c.RAW_DAYS} days, 10 s windows {c.TEN_SECOND_DAYS} days"),
-        ("kept of roll-ups", f"1 m windows {c.MINUTE_DAYS} days, 1 h windows {c.HOUR_DAYS} days"),
+        ("in Kafka", f"events {c.REQUESTS_DAYS} days, rows {c.AGGREGATES_DAYS} days"),
+        ("in ClickHouse", f"events {c.RAW_DAYS} days, 10 s windows {c.TEN_SECOND_DAYS} days"),
+        ("of roll-ups", f"1 m windows {c.MINUTE_DAYS} days, 1 h windows {c.HOUR_DAYS} days"),
     )
-    lines = ["| assumed | |", "|---|---|", *(f"| {name} | {value} |" for name, value in stated)]
-    return "\n".join(lines)
+    return f"Assumed: {'; '.join(f'{name} {value}' for name, value in stated)}."
 
 
 def needs(measured: Measured) -> str:
