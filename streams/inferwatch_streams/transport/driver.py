@@ -77,6 +77,8 @@ LOST_OWNERSHIP = (
 WATCH_SECONDS: Final = 1.0
 # How soon a topic that was created again is noticed.
 WATCH_TOPICS_SECONDS: Final = 5.0
+FETCH_MIN_BYTES: Final = 64 * 1024
+FETCH_WAIT_MS: Final = 200
 # Partitions whose share of a fetch may be full at once: a bound on a response's size.
 FETCHED_PARTITIONS: Final = 8
 
@@ -97,6 +99,10 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
             # The embedded broker heeds only this one.
             fetch_max_bytes=FETCHED_PARTITIONS * conf.consumer_max_fetch_size,
+            # Producers' batches come in ones and twos where events are few; a chunk for each would
+            # cost more than its events. They wait for more, for a fifth of a second at most.
+            fetch_min_bytes=FETCH_MIN_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             # A sink whose ClickHouse is away stops asking for chunks: it is slow, not dead, and
             # its heartbeats go on. Leaving the group would only hand the wait to another worker.
             max_poll_interval_ms=24 * 60 * 60 * 1000,
