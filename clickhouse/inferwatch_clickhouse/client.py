@@ -25,7 +25,7 @@ from inferwatch_clickhouse.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from clickhouse_connect.driver.client import Client
 
@@ -165,7 +165,9 @@ class ClickHouse:
             finally:
                 answer.close()
 
-    def insert_avro(self, table: str, columns: Sequence[str], body: bytes) -> None:
+    def insert_avro(
+        self, table: str, columns: Sequence[str], body: Iterable[bytes | memoryview]
+    ) -> None:
         """Store an Avro object container, whose fields are named as the table's columns.
 
         Sent again after an error, the same records still count once: that is the tables' doing.
@@ -175,7 +177,7 @@ class ClickHouse:
             columns: Columns to fill from the body's fields of the same names; see
                 ``tables.Table.columns_from``. Other fields are skipped, and a column without a
                 field takes its default.
-            body: The container, header and blocks.
+            body: The container in pieces: header and blocks.
 
         Raises:
             ClickHouseUnavailableError: Not stored, or not known to be: send it again.
@@ -193,8 +195,14 @@ class ClickHouse:
             # Given as data of a command, the driver would decode the body and look for SQL in it,
             # which takes longer than all else that is done with the records. Without a table it
             # sends the statement as it is.
-            statement = b"".join((sql.encode(), b"\n", body))
-            self._connected().raw_insert("", insert_block=statement, settings=_INSERT)
+            # What comes in pieces, no one joins; sent again by the driver itself, it would lack
+            # its statement and be refused.
+            statement = (piece for piece in (sql.encode() + b"\n", *body))
+            self._connected().raw_insert(
+                "",
+                insert_block=cast("Generator[bytes, None, None]", statement),
+                settings=_INSERT,
+            )
 
     def _structure(self, table: str, columns: Sequence[str]) -> str:
         """Names and types of columns, as ``input()`` takes them, without LowCardinality."""

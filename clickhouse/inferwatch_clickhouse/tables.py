@@ -4,7 +4,7 @@ How records get in::
 
     table = TABLES[schema_name]
     columns = table.columns_from([field["name"] for field in container_fields])
-    clickhouse.insert_avro(table.storage, columns, container)
+    clickhouse.insert_avro(table.storage, columns, [container])
 
 where the container's record is the writer's schema with ``KAFKA_COLUMNS`` appended as fields:
 ``kafka_topic_id`` (string or enum), ``kafka_partition`` (int), ``kafka_offset`` (long).

@@ -56,4 +56,4 @@ def store(
     """Insert rows as the sink does."""
     fields, body = container(schema, rows, **more)
     table = TABLES[schema]
-    clickhouse.insert_avro(table.storage, table.columns_from(fields), body)
+    clickhouse.insert_avro(table.storage, table.columns_from(fields), [body])

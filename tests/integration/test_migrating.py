@@ -85,7 +85,7 @@ def test_a_body_that_is_no_avro_is_refused(server: ClickHouseSettings) -> None:
     settings = replace(server, database="bodies")
     migrate.migrate(settings)
     with pytest.raises(ClickHouseRefusedError, match="code"):
-        ClickHouse(settings).insert_avro("exposures_stored", ["user_id"], b"not Avro at all")
+        ClickHouse(settings).insert_avro("exposures_stored", ["user_id"], [b"not Avro at all"])
 
 
 def test_a_table_that_lacks_a_column_is_named(server: ClickHouseSettings) -> None:
@@ -93,7 +93,7 @@ def test_a_table_that_lacks_a_column_is_named(server: ClickHouseSettings) -> Non
     settings = replace(server, database="lacking")
     migrate.migrate(settings)
     with pytest.raises(ClickHouseRefusedError, match="lacks later; run: inferwatch migrate"):
-        ClickHouse(settings).insert_avro("exposures_stored", ["user_id", "later"], b"")
+        ClickHouse(settings).insert_avro("exposures_stored", ["user_id", "later"], [b""])
 
 
 def test_a_connection_is_made_again_after_clickhouse_was_away(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_connection_is_made_again_after_clickhouse_was_away(tmp_path: Path) ->
         assert clickhouse.query("SELECT 1") == [(1,)]
         running.kill()
         with pytest.raises(ClickHouseUnavailableError, match="does not answer"):
-            clickhouse.insert_avro("t", ["x"], b"")
+            clickhouse.insert_avro("t", ["x"], [b""])
         running.restart()
         assert clickhouse.query("SELECT {x:String}", {"x": "it's"}) == [("it's",)]
 

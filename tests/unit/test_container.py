@@ -69,5 +69,5 @@ def test_large_bodies() -> None:
     reader = chunks.reader(schema, {chunks.SCHEMA_ID: schema}, [], max_value_bytes=1 << 20)
     (part,), _ = reader.read(chunk)
     header, sync = container.header(schema, TOPIC_ID)
-    found = read(header + container.block(chunk, part, sync))
+    found = read(b"".join((header, container.block(chunk, part, sync))))
     assert [record["raw"] for record in found] == [record["raw"] for record in records]

@@ -49,10 +49,12 @@ class FakeClickHouse:
         self.open = threading.Event()
         self.open.set()
 
-    def insert_avro(self, table: str, columns: Sequence[str], body: bytes) -> None:
+    def insert_avro(self, table: str, columns: Sequence[str], body: Sequence[bytes]) -> None:
         """See ``ClickHouse.insert_avro``."""
         self.calls += 1
-        records = [cast("dict[str, Any]", record) for record in fastavro.reader(io.BytesIO(body))]
+        records = [
+            cast("dict[str, Any]", record) for record in fastavro.reader(io.BytesIO(b"".join(body)))
+        ]
         assert set(columns) <= set(records[0])
         if not self.open.wait(LIMIT_SECONDS):
             raise ClickHouseUnavailableError("it hung")

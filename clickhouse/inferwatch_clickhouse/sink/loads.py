@@ -31,13 +31,13 @@ class Load:
     columns: tuple[str, ...]
     header: bytes
     sync: bytes
-    blocks: list[bytes] = field(default_factory=list)
+    blocks: list[memoryview] = field(default_factory=list)
     rows: int = 0
     offsets: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
 
-    def body(self) -> bytes:
-        """The whole container."""
-        return b"".join((self.header, *self.blocks))
+    def body(self) -> list[bytes | memoryview]:
+        """The whole container, in pieces."""
+        return [self.header, *self.blocks]
 
     def where(self) -> str:
         """Which records these are, in words."""

@@ -31,6 +31,8 @@ OFFSET: Final = "kafka_offset"
 ORIGIN: Final = (TOPIC_ID, PARTITION, OFFSET)
 # A symbol byte and two numbers of at most ten bytes each.
 ORIGIN_BYTES: Final = 21
+# Two numbers of at most ten bytes each.
+COUNT_BYTES: Final = 20
 
 _META: Final[Any] = {"type": "map", "values": "bytes"}
 
@@ -59,14 +61,19 @@ def header(writer: Schema, topic_id: str) -> tuple[bytes, bytes]:
     return out.getvalue(), sync
 
 
-def block(chunk: Chunk, part: Part, sync: bytes) -> bytes:
-    """One container block with the rows of a part."""
+def block(chunk: Chunk, part: Part, sync: bytes) -> memoryview:
+    """One container block with the rows of a part, in one piece of memory."""
     begins = chunk.value_starts[part.rows] + PREFIX.size
     ends = chunk.value_ends[part.rows]
-    out = np.empty(int((ends - begins).sum()) + ORIGIN_BYTES * len(begins), np.uint8)
+    room = int((ends - begins).sum()) + ORIGIN_BYTES * len(begins)
+    out = np.empty(COUNT_BYTES + room + len(sync), np.uint8)
     size = framing.append_origin(
-        chunk.data, begins, ends, chunk.offsets[part.rows], chunk.partition, out
+        chunk.data, begins, ends, chunk.offsets[part.rows], chunk.partition, out[COUNT_BYTES:]
     )
-    counts = np.empty(2 * ORIGIN_BYTES, np.uint8)
+    # The numbers of records and bytes stand before them, right up to the first record.
+    counts = np.empty(COUNT_BYTES, np.uint8)
     used = framing.write_varint(counts, framing.write_varint(counts, 0, len(begins)), size)
-    return b"".join((counts[:used].tobytes(), out[:size].data, sync))
+    first, last = COUNT_BYTES - used, COUNT_BYTES + size
+    out[first:COUNT_BYTES] = counts[:used]
+    out[last : last + len(sync)] = np.frombuffer(sync, np.uint8)
+    return out.data[first : last + len(sync)]
