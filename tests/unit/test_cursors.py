@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from structlog.testing import capture_logs
 
 from inferwatch_schemas.columnar.chunk import Assignment, Chunk
-from inferwatch_schemas.columnar.cursors import GRACE_SECONDS, Cursors
+from inferwatch_schemas.columnar.cursors import ARRIVAL_SECONDS, GRACE_SECONDS, Cursors
 
 TOPIC = "test.topic"
 
@@ -235,7 +235,7 @@ def test_what_was_fetched_and_never_came_is_read_again() -> None:
     cursors.assign({("topic", 0): Assignment("id", 10, 10)})
     cursors.fetched({("topic", 0): 15})
     assert not cursors.read_again
-    now[0] = GRACE_SECONDS + 1
+    now[0] = ARRIVAL_SECONDS + 1
     cursors.fetched({("topic", 0): 15})
     assert cursors.read_again
     assert cursors.gaps == 1
@@ -254,3 +254,19 @@ def test_what_waits_behind_a_chunk_under_way_is_not_lost() -> None:
     # Idle again, the wait begins anew.
     cursors.fetched({("topic", 0): 15})
     assert not cursors.read_again
+
+
+def test_what_is_always_on_its_way_is_not_lost() -> None:
+    """A busy worker has fetched more at every look, and its position moves all the same."""
+    now = [0.0]
+    cursors = Cursors(lambda: now[0])
+    cursors.assign({(TOPIC, 0): Assignment("id", 10, 10)})
+    for start in range(10, 100, 10):
+        cursors.fetched({(TOPIC, 0): start + 10})
+        now[0] += ARRIVAL_SECONDS
+        assert not cursors.read_again
+        cursors.advance(chunk(start, start + 10))
+    cursors.fetched({(TOPIC, 0): 110})
+    now[0] += ARRIVAL_SECONDS + 1
+    cursors.fetched({(TOPIC, 0): 110})
+    assert cursors.read_again

@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 # After partitions were begun anew, chunks of before are still on their way for a moment; a hole
 # that nothing has filled for so long was not made by one of them.
 GRACE_SECONDS: Final = 5.0
+# What was fetched may wait so long for its turn in a process that is short of processor time.
+ARRIVAL_SECONDS: Final = 10.0
 
 
 class Cursors:
@@ -39,8 +41,9 @@ class Cursors:
         self._positions: dict[TopicPartition, int] = {}
         # Since when a later chunk than the next one is known, and where that begins.
         self._holes: dict[TopicPartition, tuple[float, int]] = {}
-        # Since when more was fetched than processed although nothing is being processed.
-        self._behind: dict[TopicPartition, float] = {}
+        # Since when, and at which position, more was fetched than processed although nothing is
+        # being processed.
+        self._behind: dict[TopicPartition, tuple[float, int]] = {}
         self._working = False
         self._grace_until = 0.0
 
@@ -97,13 +100,16 @@ class Cursors:
             self._behind = {}
             return
         now = self._monotonic()
-        self._behind = {
-            at: self._behind.get(at, now)
-            for at, fetched in positions.items()
-            if fetched > self._positions.get(at, fetched)
-        }
-        for at, since in self._behind.items():
-            if now > since + GRACE_SECONDS and not self._read_again:
+        behind: dict[TopicPartition, tuple[float, int]] = {}
+        for at, fetched in positions.items():
+            position = self._positions.get(at, fetched)
+            if fetched > position:
+                since, known = self._behind.get(at, (now, position))
+                # Where chunks come faster than they are looked at, some are always on their way.
+                behind[at] = (since if known == position else now, position)
+        self._behind = behind
+        for at, (since, _) in behind.items():
+            if now > since + ARRIVAL_SECONDS and not self._read_again:
                 self._report(at, positions[at])
 
     def accepts(self, chunk: Chunk) -> bool:
