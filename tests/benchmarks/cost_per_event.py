@@ -1,10 +1,11 @@
 """What an event costs: the aggregation of ``inferwatch worker``, beside what else Python offers.
 
     python -m tests.benchmarks.cost_per_event [--events N] [--groups 20 2000] [--runs 3]
-        [--only NAME ...] [--keyed] [--json FILE]
+        [--only NAME ...] [--in-turn] [--json FILE]
 
 Every contender counts the same request events of the real schema, out of order, from Apache Kafka:
-four partitions, zstd. A slow one counts the first part of them; how many is in the table. Each run
+four partitions, zstd. The key is the service, as the topic catalogue has it; with --in-turn the
+events go to the partitions in turn, so that each partition has every group. A slow one counts the first part of them; how many is in the table. Each run
 has a broker and a process of its own. The process first counts a few events, so that start-up,
 joining the group and loading compiled code are over; then it is stopped (SIGSTOP) while the load is
 published, and continued. From there until its last result, its CPU time (user and system, all
@@ -70,8 +71,8 @@ class Contender:
         name: For people.
         run: Measures one run.
         sample: The most events that it counts; None for all.
-        in_turn: Whether its records go to the partitions in turn where nothing else is asked, and
-            ``run`` takes how they are sent; else they go by group.
+        in_turn: Whether it may be given its records in turn, and ``run`` takes how they are sent;
+            else they go by group.
     """
 
     option: str
@@ -152,8 +153,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="of each contender")
     parser.add_argument("--only", nargs="+", choices=options, default=options, metavar="NAME",
                         help=f"some of {', '.join(options)}")  # fmt: skip
-    parser.add_argument("--keyed", action="store_true",
-                        help="partition by service, where not by group anyway")  # fmt: skip
+    parser.add_argument("--in-turn", action="store_true",
+                        help="without keys, where they do not go by group anyway")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     asked = parser.parse_args()
     chosen = [contender for contender in CONTENDERS if contender.option in asked.only]
@@ -168,11 +169,11 @@ def main() -> None:
     )
     results, which = {}, ""
     for groups in sorted(set(asked.groups)):
-        costs, which = compare(chosen, asked.events, groups, asked.runs, keyed=asked.keyed)
+        costs, which = compare(chosen, asked.events, groups, asked.runs, keyed=not asked.in_turn)
         results[groups] = {name: summary(found) for name, found in costs.items()}
     if asked.json:
         told: dict[str, Any] = {"machine": described, "broker": which, "runs": asked.runs}
-        told |= {"events": asked.events, "keyed": asked.keyed}
+        told |= {"events": asked.events, "keyed": not asked.in_turn}
         asked.json.write_text(json.dumps(told | {"groups": results}, indent=2) + "\n")
     print(f"\n{table(results)}\n")
     if line := closing_line(results):
