@@ -5,7 +5,8 @@
 
 Every contender counts the same request events of the real schema, out of order, from Apache Kafka:
 four partitions, zstd. The key is the service, as the topic catalogue has it; with --in-turn the
-events go to the partitions in turn, so that each partition has every group. A slow one counts the first part of them; how many is in the table. Each run
+events go to the partitions in turn, so that each partition has every group. A slow one counts the
+first part of them; how many is in the table. Each run
 has a broker and a process of its own. The process first counts a few events, so that start-up,
 joining the group and loading compiled code are over; then it is stopped (SIGSTOP) while the load is
 published, and continued. From there until its last result, its CPU time (user and system, all

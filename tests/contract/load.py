@@ -149,7 +149,7 @@ class Publishing:
         except BaseException as error:  # noqa: BLE001 -- raised again where the thread is joined
             self._failed.append(error)
 
-    def finish(self, seconds: float = 60) -> None:
+    def finish(self, seconds: float = 150) -> None:
         """Publish the rest without pauses and wait for it."""
         self._hurry.set()
         self._thread.join(seconds)
