@@ -8,6 +8,7 @@ from aiokafka.partitioner import murmur2
 from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from shown_rows import cells_of, longs_of
 
 from inferwatch_streams.rows import cells
@@ -20,6 +21,8 @@ LONGS = st.one_of(
 TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), max_size=20)
 # Compiling takes its time at the first call.
 EXAMPLES = settings(max_examples=60, deadline=None)
+# Buffers go from batch to batch, as in the sender.
+SPARE: list[NDArray[np.uint8]] = []
 NOW_MS = 1_700_000_000_123
 
 
@@ -106,7 +109,7 @@ def batch_of(rows: list[tuple[bytes, bytes]]) -> tuple[OutgoingBatch, int]:
         column([v for _, v in rows]),
         headers,
     )
-    batch = OutgoingBatch(NOW_MS)
+    batch = OutgoingBatch(NOW_MS, SPARE)
     return batch, batch.take(tails_of(records), np.arange(len(rows)))
 
 

@@ -12,7 +12,7 @@ compared exactly, instead of a logarithm, whose last digit differs between libra
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
@@ -128,6 +128,9 @@ class Bins:
     and a table of counts by slot and bin would be larger, and slower at every value.
     """
 
+    # Zero between two calls, of which there is one at a time.
+    _scratch: ClassVar[NDArray[np.int32]] = np.zeros(1 << 16, np.int32)
+
     def __init__(self) -> None:
         self._slots = np.empty(FIRST_ROOM, np.int32)
         self._bins = np.empty(FIRST_ROOM, np.int16)
@@ -159,7 +162,7 @@ class Bins:
         keys = self._bins[entries].astype(np.int64)
         bounds = np.zeros(len(slots) + 1, np.int64)
         counts = np.empty(len(keys), np.int64)
-        count_bins(noted, keys, counts, bounds, np.zeros(1 << 16, np.int32))
+        count_bins(noted, keys, counts, bounds, self._scratch)
         return bounds, keys[: bounds[-1]], counts[: bounds[-1]]
 
 

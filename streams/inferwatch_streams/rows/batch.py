@@ -47,10 +47,16 @@ _M: Final = np.uint64(0x5BD1E995)
 class OutgoingBatch:
     """A batch under way, as ``aiokafka`` sends one: its ``BatchBuilder``, filled by rows."""
 
-    def __init__(self, now_ms: int) -> None:
-        """Begin a batch, of that time in milliseconds since 1970."""
+    def __init__(self, now_ms: int, spare: list[NDArray[np.uint8]]) -> None:
+        """Begin a batch.
+
+        Args:
+            now_ms: Its time, in milliseconds since 1970.
+            spare: Buffers that nobody uses: one is taken, and given back when the batch is built.
+        """
         self._now_ms = now_ms
-        self._records = np.empty(FULL_BYTES, np.uint8)
+        self._spare = spare
+        self._records = spare.pop() if spare else np.empty(FULL_BYTES, np.uint8)
         self._size = 0
         self._count = 0
         self._built: bytes | None = None
@@ -90,6 +96,8 @@ class OutgoingBatch:
 
             library = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
             raw = library.compress(self._records.data[: self._size])
+            if len(self._records) == FULL_BYTES:
+                self._spare.append(self._records)
             self._records = np.empty(0, np.uint8)
             batch = bytearray(
                 HEADER.pack(

@@ -18,6 +18,8 @@ from inferwatch_streams.rows.batch import OutgoingBatch, partitions_of, tails_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from inferwatch_schemas.kafka import KafkaSettings
     from inferwatch_streams.rows.row_format import Records
 
@@ -51,6 +53,8 @@ class RowSender:
         self._producer: AIOKafkaProducer | None = None
         self._batches: dict[int, OutgoingBatch] = {}
         self._outstanding: set[asyncio.Future[Any]] = set()
+        # Never more than there were batches at once: a few.
+        self._spare: list[NDArray[np.uint8]] = []
 
     async def send(self, records: Records) -> None:
         """Take rows; full batches are sent, and waited for where one is on its way already.
@@ -66,7 +70,9 @@ class RowSender:
             while len(rows):
                 batch = self._batches.get(partition)
                 if batch is None:
-                    batch = self._batches[partition] = OutgoingBatch(int(self._clock() * 1000))
+                    batch = self._batches[partition] = OutgoingBatch(
+                        int(self._clock() * 1000), self._spare
+                    )
                 rows = rows[batch.take(tails, rows) :]
                 if len(rows):
                     await self._dispatch(partition)
