@@ -185,8 +185,8 @@ class Histogram:
         """See ``Accumulator``."""
         bounds, bins, counts = self._bins.collect(slots)
         return {
-            self._measure.name: cells.long_arrays(bounds, bins),
-            self._measure.counts: cells.long_arrays(bounds, counts),
+            self._measure.name: cells.arrays(bounds, cells.longs(bins)),
+            self._measure.counts: cells.arrays(bounds, cells.longs(counts)),
         }
 
 
@@ -227,7 +227,7 @@ class Tally:
         texts = cells.texts(data, starts[0, entries], lengths[0, entries])
         return {
             self._measure.name: cells.arrays(bounds, texts),
-            self._measure.counts: cells.long_arrays(bounds, self._counts[entries]),
+            self._measure.counts: cells.arrays(bounds, cells.longs(self._counts[entries])),
         }
 
 

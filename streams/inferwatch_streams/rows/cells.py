@@ -61,11 +61,6 @@ def constant(raw: bytes, rows: int) -> Cells:
     return Cells(data, np.zeros(rows, np.int64), np.full(rows, len(raw), np.int64))
 
 
-def empty_arrays(rows: int) -> Cells:
-    """An empty array, or an empty text, in every row."""
-    return constant(b"\0", rows)
-
-
 def _made(size: int, rows: int) -> Cells:
     return Cells(
         np.empty(size + SPARE, np.uint8), np.empty(rows, np.int64), np.empty(rows, np.int64)
@@ -112,16 +107,11 @@ def json_items(
     return made
 
 
-def long_arrays(bounds: NDArray[np.int64], values: NDArray[np.int64]) -> Cells:
-    """Arrays of int or long: row k has the values from bounds[k] to bounds[k + 1]."""
-    rows = len(bounds) - 1
-    made = _made(MAX_VARINT * (len(values) + rows) + rows, rows)
-    put_long_arrays(bounds, values, made.data, made.starts, made.lengths)
-    return made
-
-
 def arrays(bounds: NDArray[np.int64], items: Cells) -> Cells:
-    """Arrays of anything: row k has the items from bounds[k] to bounds[k + 1]."""
+    """Avro's arrays: row k has the items from bounds[k] to bounds[k + 1].
+
+    The items lie one after the other, as those of ``longs`` and ``texts`` do.
+    """
     rows = len(bounds) - 1
     made = _made(int(items.lengths.sum()) + (MAX_VARINT + 1) * rows, rows)
     put_arrays(
@@ -250,27 +240,6 @@ def put_json(
 
 
 @compiled
-def put_long_arrays(
-    bounds: NDArray[np.int64],
-    values: NDArray[np.int64],
-    out: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    lengths: NDArray[np.int64],
-) -> None:
-    """See ``long_arrays``."""
-    at = 0
-    for row in range(len(bounds) - 1):
-        starts[row] = at
-        if bounds[row + 1] > bounds[row]:
-            at = put_varint(out, at, bounds[row + 1] - bounds[row])
-            for k in range(bounds[row], bounds[row + 1]):
-                at = put_varint(out, at, values[k])
-        out[at] = 0
-        at += 1
-        lengths[row] = at - starts[row]
-
-
-@compiled
 def put_arrays(
     bounds: NDArray[np.int64],
     data: NDArray[np.uint8],
@@ -285,10 +254,10 @@ def put_arrays(
     for row in range(len(bounds) - 1):
         starts[row] = at
         if bounds[row + 1] > bounds[row]:
+            last = bounds[row + 1] - 1
             at = put_varint(out, at, bounds[row + 1] - bounds[row])
-            for k in range(bounds[row], bounds[row + 1]):
-                copy_bytes(out, at, data, item_starts[k], item_lengths[k])
-                at += item_lengths[k]
+            start = item_starts[bounds[row]]
+            at = put_bytes(out, at, data, start, item_starts[last] + item_lengths[last] - start)
         out[at] = 0
         at += 1
         lengths[row] = at - starts[row]
