@@ -120,7 +120,11 @@ class Aggregation:
         if not self.cursors.accepts(chunk):
             return
         at = (chunk.topic, chunk.partition)
-        blocks = self._partitions[at]
+        blocks = self._partitions.get(at)
+        if blocks is None:
+            # An error broke the partition off: it is begun anew.
+            self.cursors.read_again = True
+            return
         read = await read_patiently(
             self._readers[chunk.topic],
             chunk,

@@ -33,7 +33,7 @@ def shown(block: Block) -> list[dict[str, Any]]:
 def changed(block: Block) -> list[Row]:
     """The rows that changed."""
     place = Place("log", 0, block.number, block.first_offset)
-    taken = [(signal, place, columns) for signal, columns in block.take_changed()]
+    taken = [(signal, place, columns) for signal, columns in block.take_changed(lambda: True)]
     return rows_of(taken)
 
 

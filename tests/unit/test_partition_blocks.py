@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from shown_rows import Row, rows_of
 
 from inferwatch_schemas.topics import topic_of
+from inferwatch_streams.blocks import accumulate
 from inferwatch_streams.blocks.partition import PartitionBlocks
 
 KINDS = st.sampled_from(sorted(BY_NAME))
@@ -295,3 +296,26 @@ def test_an_empty_table_merges_to_the_other() -> None:
     """No rows are the neutral element."""
     table: Table = {("a",): {"first_offset": 0, "version": 1}}
     assert merged({}, table) == merged(table, {}) == table
+
+
+def test_rows_of_a_chunk_counted_by_half_are_not_given_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also to a flush that was under way when the count broke off."""
+    blocks = blocks_of("request", 0, 5)
+    values = [(at, encode("request", {"event_time": at})) for at in range(8)]
+    topic = topic_of("request").name
+    whole = chunk_of(topic, values[:6], 0, 6)
+    blocks.add(whole, read("request", whole)[0])
+    taken = blocks.take_changed()
+    assert next(taken)[1].block == 0
+
+    def break_off(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(accumulate, "add_counts", break_off)
+    half = chunk_of(topic, values[6:], 6, 8)
+    with pytest.raises(MemoryError):
+        blocks.add(half, read("request", half)[0])
+    assert list(taken) == []
+    assert list(blocks.take_changed()) == []

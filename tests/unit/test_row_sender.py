@@ -258,6 +258,24 @@ def test_what_was_on_its_way_when_the_client_is_replaced_is_not_waited_for(
     run(case)
 
 
+def test_a_settlement_during_which_the_client_is_closed_fails(
+    run: Callable[[Case], None],
+) -> None:
+    """What was given up was not acknowledged."""
+
+    async def case(broker: Broker, sender: RowSender) -> None:
+        broker.held = True
+        await sender.send(rows())
+        settling = asyncio.ensure_future(sender.settle())
+        while len(broker.futures) < 3:  # noqa: ASYNC110  # the fake has no event for it
+            await asyncio.sleep(0)
+        await sender.close()
+        with pytest.raises(EmitError, match="3 batches of rows were not acknowledged: given up"):
+            await settling
+
+    run(case)
+
+
 def test_partitions_added_later_are_used(run: Callable[[Case], None]) -> None:
     """The topic may be given more partitions while the sender runs."""
 

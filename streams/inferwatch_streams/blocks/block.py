@@ -16,7 +16,7 @@ from inferwatch_streams.rows.row_format import Columns, Texts
 from inferwatch_streams.signals import MICROS, WINDOW_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -147,9 +147,15 @@ class Block:
         for counted in self._signals.values():
             counted.mark_all()
 
-    def take_changed(self) -> Iterator[tuple[Signal, Columns]]:
-        """See ``SignalBlock.take_changed``; signals without a changed row are left out."""
+    def take_changed(self, whole: Callable[[], bool]) -> Iterator[tuple[Signal, Columns]]:
+        """See ``SignalBlock.take_changed``; signals without a changed row are left out.
+
+        Args:
+            whole: Whether all chunks were counted whole; asked before each signal.
+        """
         for signal, counted in self._signals.items():
+            if not whole():
+                return
             columns = counted.take_changed()
             if columns is not None:
                 yield signal, columns

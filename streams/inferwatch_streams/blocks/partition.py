@@ -49,6 +49,8 @@ class PartitionBlocks:
         self.position = assignment.start
         self._length = block_length
         self._signals = signals
+        # False for good where a chunk was counted by half: an error broke it off.
+        self._whole = True
         self._blocks: deque[Block] = deque(
             [Block(assignment.start // block_length, assignment.start, signals)]
         )
@@ -71,6 +73,7 @@ class PartitionBlocks:
         """
         if chunk.start != self.position:
             raise ValueError(f"the chunk begins at {chunk.start}, not at {self.position}")
+        self._whole = False
         begin = 0
         while begin < len(chunk):
             number = int(chunk.offsets[begin]) // self._length
@@ -83,6 +86,7 @@ class PartitionBlocks:
             begin = end
         self.position = chunk.end
         self._open(self.position // self._length)
+        self._whole = True
 
     def _open(self, number: int) -> Block:
         """The block under way of that number; the ones before it are closed.
@@ -98,11 +102,11 @@ class PartitionBlocks:
         """Rows that changed since the last call, of every block that is under way now.
 
         Chunks may be added while the rows are taken, between one signal's rows of a block and the
-        next.
+        next. Where one was counted by half, no more rows are given out.
         """
         for block in tuple(self._blocks):
             place = Place(self.topic_id, self.partition, block.number, block.first_offset)
-            for signal, columns in block.take_changed():
+            for signal, columns in block.take_changed(lambda: self._whole):
                 yield signal, place, columns
 
     def acknowledge(self, closed: int) -> None:

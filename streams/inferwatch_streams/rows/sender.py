@@ -89,12 +89,13 @@ class RowSender:
         if not self._outstanding:
             return
         # A settlement that is cancelled leaves the batches to the next one.
-        await asyncio.wait(self._outstanding)
-        settled, self._outstanding = self._outstanding, set()
-        failures = [error for future in settled if (error := future.exception()) is not None]
+        settled = set(self._outstanding)
+        await asyncio.wait(settled)
+        self._outstanding -= settled
+        failures = [failure for future in settled if (failure := _failure(future)) is not None]
         if failures:
             raise EmitError(
-                f"{len(failures)} batches of rows were not acknowledged: {_told(failures[0])}."
+                f"{len(failures)} batches of rows were not acknowledged: {failures[0]}."
             )
 
     def forget(self) -> None:
@@ -122,7 +123,8 @@ class RowSender:
         batch = self._batches.pop(partition)
         try:
             future = await producer.send_batch(batch, self._topic, partition=partition)
-        except KafkaError as error:
+        except (KafkaError, AssertionError) as error:
+            # It asserts that the partition exists, which the topic may have lost meanwhile.
             # Its sender may have ended: another one is made for what follows.
             await self.close()
             raise EmitError(f"Rows cannot be sent: {_told(error)}.") from error
@@ -156,6 +158,14 @@ class RowSender:
                 raise
             self._producer = producer
         return self._producer
+
+
+def _failure(future: asyncio.Future[Any]) -> str | None:
+    """Why a batch was not acknowledged; None where it was."""
+    if future.cancelled():
+        return "given up"
+    error = future.exception()
+    return None if error is None else _told(error)
 
 
 def _told(error: BaseException) -> str:
