@@ -22,6 +22,7 @@ from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.faust import check_connects
 from inferwatch_schemas.health import Health
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.memory import keep_freed_memory
 from inferwatch_schemas.prometheus import serve_metrics
 from inferwatch_schemas.topics import TOPICS
 from inferwatch_streams.settings import AggregationSettings
@@ -79,6 +80,7 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     Start as many as you like: they share the partitions, and any of them may be killed at any
     time. Further settings are variables: INFERWATCH_AGGREGATION_* and INFERWATCH_SINK_*.
     """
+    keep_freed_memory()
     _set_up_logging(log_level)
     # What is set wrongly is told before anything is asked.
     aggregation_settings = dataclasses.replace(

@@ -6,11 +6,13 @@ import os
 
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.health import Health
+from inferwatch_schemas.memory import keep_freed_memory
 from inferwatch_schemas.prometheus import serve_metrics_from
 from inferwatch_streams.errors import StreamsError
 from inferwatch_streams.factory import create_app
 from inferwatch_streams.settings import AggregationSettings
 
+keep_freed_memory()
 try:
     app = create_app(AggregationSettings.from_environment(os.environ))
     health = Health(app.watchdog)

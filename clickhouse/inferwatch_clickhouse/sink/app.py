@@ -9,8 +9,10 @@ from inferwatch_clickhouse.sink.factory import create_app
 from inferwatch_clickhouse.sink.settings import SinkSettings
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.health import Health
+from inferwatch_schemas.memory import keep_freed_memory
 from inferwatch_schemas.prometheus import serve_metrics_from
 
+keep_freed_memory()
 try:
     app = create_app(SinkSettings.from_environment(os.environ))
     health = Health(app.watchdog)

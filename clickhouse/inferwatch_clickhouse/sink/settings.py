@@ -49,7 +49,7 @@ class SinkSettings:
     registry_url: str | None = None
     group: str = "inferwatch-sink"
     flush_seconds: float = 1.0
-    flush_bytes: int = 64 * 1024 * 1024
+    flush_bytes: int = 32 * 1024 * 1024
     commit_seconds: float = 2.0
     session_timeout_seconds: float = 30.0
     stall_seconds: float = 30.0

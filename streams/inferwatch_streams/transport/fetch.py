@@ -8,6 +8,7 @@ the process is served by aiokafka's own classes as ever.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,7 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
 from inferwatch_streams.errors import UnsupportedVersionError
+from inferwatch_streams.transport.inflate import Scratch
 from inferwatch_streams.transport.record_batch import (
     has_batch,
     make_chunk,
@@ -35,8 +37,7 @@ FAUST: Final = "0.15.3"
 # Version and type with which the key of an abort marker begins.
 ABORT: Final = b"\0\0\0\0"
 STOCK: Final = fetcher.PartitionRecords
-# Bytes, compressed and not, at which a chunk is full: a response of the usual megabyte is one
-# chunk, and one of a hundred megabytes, or that inflates to so many, is not.
+# Bytes, compressed and not, at which a chunk is full: a response of the usual megabyte fills none.
 CHUNK_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -75,7 +76,7 @@ class Response:
 
 
 class PartitionChunks:
-    """In place of ``PartitionRecords``: iterates over the chunks of one response."""
+    """In place of ``PartitionRecords``: iterates over the chunk of one response."""
 
     def __init__(  # noqa: PLR0913  # what aiokafka passes
         self,
@@ -104,30 +105,32 @@ class PartitionChunks:
         return next(self._chunks)
 
     def _make_chunks(self, response: bytes) -> Iterator[Chunk]:
+        """At most one chunk: what is left of a response that inflates to more is fetched again.
+
+        The bound would be none if all its chunks were made at once, as aiokafka asks for them.
+        """
         first = end = self.next_fetch_offset
         taken: list[Section] = []
         size = 0
+        scratch = _scratch()
+        scratch.clear()
         try:
             for batch in split_batches(response):
                 if self._check_crcs:
                     batch.check_crc()
                 if self._is_event(batch) and batch.next_offset > end:
-                    taken.append(open_batch(batch))
+                    taken.append(open_batch(batch, scratch))
                     size += taken[-1].size
                 end = max(end, batch.next_offset)
                 if size >= CHUNK_BYTES:
-                    yield self._deliver(taken, end)
-                    taken, size = [], 0
+                    break
         except CorruptRecordException:
             # aiokafka would drop what came before it. The next fetch begins with this batch.
             if end == first:
                 raise
-        if end > self.next_fetch_offset:
-            yield self._deliver(taken, end)
-
-    def _deliver(self, taken: list[Section], end: int) -> Chunk:
-        start, self.next_fetch_offset = self.next_fetch_offset, end
-        return make_chunk(self._tp.topic, self._tp.partition, start, end, taken)
+        if end > first:
+            self.next_fetch_offset = end
+            yield make_chunk(self._tp.topic, self._tp.partition, first, end, taken)
 
     def _is_event(self, batch: Batch) -> bool:
         """Whether a batch holds records that count: none of control, none that was aborted."""
@@ -140,6 +143,17 @@ class PartitionChunks:
             if batch.is_transactional and batch.producer_id in self._aborted_producers:
                 return False
         return not batch.is_control
+
+
+# Each consumer's thread has its own.
+_threads: Final = threading.local()
+
+
+def _scratch() -> Scratch:
+    if not hasattr(_threads, "scratch"):
+        _threads.scratch = Scratch(CHUNK_BYTES)
+    found: Scratch = _threads.scratch
+    return found
 
 
 def _is_abort(batch: Batch) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from aiokafka import codec
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 MAX_INFLATED_BYTES: Final = 64 * 1024 * 1024
 # Room that suffices for all but a few batches: beyond it, decompression begins anew.
 USUAL_RATIO: Final = 32
-# The same where much room costs more: what does not fit is decompressed on its own.
-PLACED_RATIO: Final = 16
 # An LZ4 sequence gives at most 255 bytes for each of its own (LZ4 block format).
 LZ4_RATIO: Final = 255
 GZIP_WINDOW: Final = 31
@@ -50,44 +48,48 @@ def inflate(number: int, data: memoryview) -> bytes | memoryview:
         raise ValueError(f"not decompressed: {error}") from error
 
 
-def room_for(number: int, data: memoryview) -> int | None:
-    """Bytes that suffice, as a rule, for what something compressed inflates to.
+class Scratch:
+    """Memory that what zstd wrote is inflated into, one batch after the other.
 
-    None for what ``inflate_into`` does not take. Where the frame declares its size it is that;
-    librdkafka and the Java client declare none.
+    Neither librdkafka nor the Java client declares how large a frame's contents are. Inflated here
+    first, they are copied into memory of just their size; this memory, of which only what was once
+    written to exists, stays. For one thread.
 
-    Raises:
-        ValueError: It is not what zstd writes, or more than MAX_INFLATED_BYTES.
+    Args:
+        room: Bytes that are held together, beside one batch of any size.
     """
-    if number != ZSTD:
-        return None
-    import zstandard  # noqa: PLC0415  # as in _unzstd
 
-    try:
-        size = int(zstandard.frame_content_size(data))
-    except zstandard.ZstdError as error:
-        raise ValueError(f"not decompressed: {error}") from error
-    if size > MAX_INFLATED_BYTES:
-        raise _too_large()
-    return size if size >= 0 else min(PLACED_RATIO * len(data), MAX_INFLATED_BYTES)
+    def __init__(self, room: int) -> None:
+        self._memory = np.empty(room + MAX_INFLATED_BYTES, np.uint8)
+        self._used = 0
+        self._library: Any = None
 
+    def clear(self) -> None:
+        """Begin anew: what was inflated is no longer wanted."""
+        self._used = 0
 
-def inflate_into(data: memoryview, out: memoryview) -> int | None:
-    """Decompress what zstd wrote into a buffer; the bytes it took, or None where it is too small.
+    def inflate(self, number: int, data: memoryview) -> memoryview:
+        """As the function ``inflate``; what it returns may live here, until ``clear``.
 
-    A frame that was cut off gives what there is of it: the caller knows how much it needs.
+        Raises:
+            ValueError: As there.
+        """
+        if number != ZSTD:
+            return memoryview(inflate(number, data))
+        import zstandard  # noqa: PLC0415  # as in _unzstd
 
-    Raises:
-        ValueError: The bytes are not what zstd wrote.
-    """
-    import zstandard  # noqa: PLC0415  # as in _unzstd
-
-    try:
-        with zstandard.ZstdDecompressor().stream_reader(data) as reader:
-            size = reader.readinto(out)
-            return size if size < len(out) or not reader.read(1) else None
-    except zstandard.ZstdError as error:
-        raise ValueError(f"not decompressed: {error}") from error
+        if self._library is None:
+            self._library = zstandard.ZstdDecompressor()
+        out = self._memory.data[self._used : self._used + MAX_INFLATED_BYTES]
+        try:
+            with self._library.stream_reader(data) as reader:
+                size = reader.readinto(out)
+                if size == len(out) and reader.read(1):
+                    raise _too_large()
+        except zstandard.ZstdError as error:
+            raise ValueError(f"not decompressed: {error}") from error
+        self._used += size
+        return out[:size]
 
 
 def check_codecs() -> None:

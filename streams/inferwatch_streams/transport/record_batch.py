@@ -17,12 +17,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
 from inferwatch_schemas.columnar.chunk import Chunk
-from inferwatch_streams.transport.inflate import (
-    check_codecs,
-    inflate,
-    inflate_into,
-    room_for,
-)
+from inferwatch_streams.transport.inflate import Scratch, check_codecs, inflate
 from inferwatch_streams.transport.walk import BATCH_WIDTH, walk_batches
 
 if TYPE_CHECKING:
@@ -137,61 +132,31 @@ class Section:
 
     Attributes:
         batch: The batch.
-        records: They, decompressed; None where they cannot be, or wait for their place.
-        room: Bytes they need, as a rule: where records is None and this is not, they inflate
-            right into their place in the chunk.
+        records: They, decompressed, until the scratch memory is cleared; None where they cannot be.
     """
 
     batch: Batch
-    records: bytes | memoryview | None
-    room: int | None
+    records: memoryview | None
 
     @property
     def size(self) -> int:
-        """Bytes it takes in memory."""
-        return len(self.batch.raw) + (self.room or 0)
-
-    def inflated(self) -> bytes | memoryview:
-        """The records.
-
-        Raises:
-            ValueError: They cannot be decompressed.
-        """
-        if self.records is None:
-            return inflate(self.batch.attributes & CODEC_MASK, self.batch.raw[HEADER.size :])
-        return self.records
-
-    def place(self, out: memoryview) -> int | None:
-        """Write the records where they belong; the bytes they take, or None without room for them.
-
-        Raises:
-            ValueError: They cannot be decompressed.
-        """
-        if self.records is None:
-            return inflate_into(self.batch.raw[HEADER.size :], out)
-        if len(self.records) > len(out):
-            return None
-        out[: len(self.records)] = self.records
-        return len(self.records)
+        """Bytes that were read and that these became."""
+        return len(self.batch.raw) + len(self.records or b"")
 
 
-def open_batch(batch: Batch) -> Section:
-    """Decompress a batch's records, or learn how much room they need.
+def open_batch(batch: Batch, scratch: Scratch) -> Section:
+    """Decompress a batch's records.
 
     An old message set is left as it is, if it inflates at all.
     """
     try:
         if batch.magic < MAGIC:
             _check_message_set(batch)
-            return Section(batch, b"", 0)
+            return Section(batch, memoryview(b""))
         codec, raw = batch.attributes & CODEC_MASK, batch.raw[HEADER.size :]
-        room = room_for(codec, raw)
-        if room is not None:
-            return Section(batch, None, room)
-        records = inflate(codec, raw)
+        return Section(batch, scratch.inflate(codec, raw))
     except (ValueError, struct.error):
-        return Section(batch, None, None)
-    return Section(batch, records, len(records))
+        return Section(batch, None)
 
 
 def _check_message_set(batch: Batch) -> None:
@@ -218,25 +183,26 @@ def _walk(
     topic: str, partition: int, start: int, end: int, sections: Sequence[Section]
 ) -> Chunk | None:
     """All records by the compiled walk; None when a batch is not what it knows."""
-    if any(section.room is None or section.batch.magic != MAGIC for section in sections):
-        return None
-    try:
-        data, sizes = _joined(sections)
-    except ValueError:
-        return None
+    parts: list[memoryview] = []
     table = np.zeros((len(sections), BATCH_WIDTH), np.int64)
     pos = 0
-    for row, (section, size) in enumerate(zip(sections, sizes, strict=True)):
-        batch = section.batch
+    for row, section in enumerate(sections):
+        batch, records = section.batch, section.records
         # A count that cannot be honest must not size an array.
-        if not 0 <= batch.count <= size // RECORD_BYTES:
+        if (
+            records is None
+            or batch.magic != MAGIC
+            or not 0 <= batch.count <= len(records) // RECORD_BYTES
+        ):
             return None
         appended = bool(batch.attributes & APPEND_TIME_MASK)
         table[row] = (
-            pos, pos + size, batch.base_offset, batch.next_offset,
+            pos, pos + len(records), batch.base_offset, batch.next_offset,
             batch.max_timestamp if appended else batch.first_timestamp, appended, batch.count,
         )  # fmt: skip
-        pos += size
+        parts.append(records)
+        pos += len(records)
+    data = _joined(parts)
     columns = np.empty((5, int(table[:, -1].sum())), np.int64)
     count = walk_batches(
         data, table, start, columns[0], columns[1], columns[2], columns[3], columns[4]
@@ -250,30 +216,9 @@ def _walk(
     )  # fmt: skip
 
 
-def _joined(sections: Sequence[Section]) -> tuple[NDArray[np.uint8], list[int]]:
-    """All records one after the other, and how many bytes those of each batch are.
-
-    Raises:
-        ValueError: Some cannot be decompressed.
-    """
-    if len(sections) == 1 and sections[0].records is not None:
-        records = sections[0].records
-        return np.frombuffer(records, np.uint8), [len(records)]
-    # What nothing is written to takes no memory.
-    data = np.empty(sum(section.room or 0 for section in sections), np.uint8)
-    sizes: list[int] = []
-    pos = 0
-    for section in sections:
-        size = section.place(data.data[pos : pos + (section.room or 0)])
-        if size is None:
-            records = section.inflated()
-            grown = np.empty(len(data) + len(records), np.uint8)
-            grown[:pos] = data[:pos]
-            data, size = grown, len(records)
-            data[pos : pos + size] = np.frombuffer(records, np.uint8)
-        sizes.append(size)
-        pos += size
-    return data[:pos], sizes
+def _joined(parts: Sequence[memoryview]) -> NDArray[np.uint8]:
+    """A copy of all records one after the other, which takes no more memory than they do."""
+    return np.frombuffer(b"".join(parts), np.uint8)
 
 
 def _one_by_one(
@@ -317,16 +262,14 @@ def _records(section: Section, first_offset: int) -> list[Any]:
         Exception: Others, of aiokafka.
     """
     batch = section.batch
-    if section.room is None:
+    if section.records is None:
         raise ValueError("not decompressed")
     raw = bytes(batch.raw)
     if batch.magic >= MAGIC:
         # What was inflated within bounds, as a batch that never was compressed.
         plain = ATTRIBUTES.pack(batch.attributes & ~CODEC_MASK)
-        records = section.inflated()
-        raw = b"".join(
-            (raw[:CRC_COVERS_FROM], plain, raw[CRC_COVERS_FROM + 2 : HEADER.size], records)
-        )
+        head = (raw[:CRC_COVERS_FROM], plain, raw[CRC_COVERS_FROM + 2 : HEADER.size])
+        raw = b"".join((*head, section.records))
         length = struct.pack(">i", len(raw) - LOG_OVERHEAD)
         raw = raw[: LOG_OVERHEAD - 4] + length + raw[LOG_OVERHEAD:]
     found = list(MemoryRecords(raw).next_batch())
