@@ -13,6 +13,10 @@ DEAD_LETTERS = Counter(
     "inferwatch_dead_letters", "Records that were no events.", ["topic", "reason"]
 )
 ROWS = Counter("inferwatch_aggregate_rows", "Aggregate rows sent.", ["signal"])
+FOLDED_ROWS = Counter(
+    "inferwatch_folded_rows",
+    "Aggregate rows made in which types of errors, too many or too long, count as _OTHER.",
+)
 EMIT_FAILURES = Counter(
     "inferwatch_emit_failures", "Flushes that the broker did not acknowledge; they are repeated."
 )

@@ -21,6 +21,12 @@ MICROS: Final = 1_000_000
 BLOCK_LENGTH: Final = 65_536
 #: Length of a window in seconds: the shortest that a rule may look at.
 WINDOW_SECONDS: Final = 10
+#: Texts that a row of a tally names, and bytes of the longest: so that a row is sure to fit its
+#: topic (docs/decisions/0016).
+MAX_NAMES: Final = 100
+MAX_NAME_BYTES: Final = 256
+#: What all others count as: OpenTelemetry's fallback for ``error.type``.
+OTHER: Final = "_OTHER"
 
 
 class Kind(Enum):
@@ -35,7 +41,7 @@ class Kind(Enum):
     MINIMUM = "least value"
     MAXIMUM = "greatest value"
     HISTOGRAM = "exponential histogram of a float field"
-    TALLY = "events by each text the field takes"
+    TALLY = "events by each text the field takes, up to so many of them, and of the others"
 
 
 @dataclass(frozen=True, slots=True)

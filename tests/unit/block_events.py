@@ -24,6 +24,11 @@ SECONDS = st.one_of(
 )
 COUNTS = st.one_of(st.none(), st.sampled_from([0, 1, 10**12]), st.integers(0, 10**12))
 
+NULLABLE = (
+    "gen_ai_request_model", "gen_ai_usage_input_tokens", "gen_ai_usage_output_tokens",
+    "gen_ai_usage_cache_read_input_tokens", "gen_ai_usage_reasoning_output_tokens",
+    "cost_usd_micros", "duration_seconds", "time_to_first_token_seconds",
+)  # fmt: skip
 REQUESTS = st.fixed_dictionaries(
     {
         "event_time": TIMES,
@@ -40,6 +45,21 @@ REQUESTS = st.fixed_dictionaries(
         "cost_usd_micros": COUNTS,
         "duration_seconds": SECONDS,
         "time_to_first_token_seconds": SECONDS,
+    }
+)
+# Few groups and many types of errors: around the most bytes that a test lets a name have, eight,
+# and the name that stands for all others.
+FAILING = st.fixed_dictionaries(
+    {
+        **dict.fromkeys(NULLABLE, st.none()),
+        "event_time": st.sampled_from([0, 0, 0, 10_000_000]),
+        "service_name": st.sampled_from(["a", "a", "a", "b"]),
+        "deployment_environment_name": st.just(""),
+        "gen_ai_provider_name": st.just(""),
+        "endpoint": st.just(""),
+        "error_type": st.sampled_from(
+            [None, "", "_OTHER", "_OTHER\0", "_OTHEs", *"0123456", "é" * 4, "é" * 5, "x" * 9]
+        ),
     }
 )
 BYTES = st.one_of(st.none(), st.sampled_from([0, 2**63 // 10**6 + 1, 10**18]))
@@ -76,9 +96,12 @@ def _of_writer(value: Value) -> Value:
     return ({**event, "cost_usd_micros": None} if schema_id == OLDER else event), schema_id
 
 
+WRITERS = st.sampled_from([None, NEWER, OLDER])
+#: Requests that fail in many ways, and the writer's schema, as below.
+FAILURES: st.SearchStrategy[Value] = st.tuples(FAILING, WRITERS)
 #: An event of one of the kinds, and the writer's schema where it is not our newest.
 BY_NAME: dict[str, st.SearchStrategy[Value]] = {
-    "request": st.tuples(REQUESTS, st.sampled_from([None, NEWER, OLDER])).map(_of_writer),
+    "request": st.tuples(REQUESTS, WRITERS).map(_of_writer),
     "resource": st.tuples(RESOURCES, st.none()),
     "conversion": st.tuples(CONVERSIONS, st.none()),
 }

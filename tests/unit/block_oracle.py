@@ -4,7 +4,7 @@ Sums are Python's whole numbers, and a histogram's bin is found by comparing fra
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import cache
@@ -14,6 +14,9 @@ from block_builders import PARTITION, TOPIC_ID, Table, identity
 
 WINDOW = 10_000_000
 EXACT = Context(prec=60)
+# How many types of errors a row names, and bytes of the longest.
+NAMES = 100
+NAME_BYTES = 256
 
 
 @cache
@@ -39,13 +42,23 @@ def histogram(values: Iterable[float]) -> tuple[list[int], list[int]]:
     return [index for index, _ in counts], [count for _, count in counts]
 
 
+def tally(types: Sequence[str]) -> list[tuple[str, int]]:
+    """Types of errors, which come in the order of the log, and how often each came, sorted."""
+    named: list[str] = []
+    for text in types:
+        short = len(text.encode()) <= NAME_BYTES
+        if short and text not in [*named, "_OTHER"] and len(named) < NAMES:
+            named.append(text)
+    return sorted(Counter(text if text in named else "_OTHER" for text in types).items())
+
+
 def requests(group: list[Mapping[str, Any]]) -> dict[str, Any]:
     """Measures of a group of requests."""
 
     def there(name: str) -> list[Any]:
         return [event[name] for event in group if event[name] is not None]
 
-    errors = sorted(Counter(there("error_type")).items())
+    errors = tally(there("error_type"))
     durations, first = there("duration_seconds"), there("time_to_first_token_seconds")
     duration_bins, first_bins = histogram(durations), histogram(first)
     return {

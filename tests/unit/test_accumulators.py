@@ -74,9 +74,20 @@ def numbers(values: Sequence[float | None], kind: type = np.float64) -> Numbers:
     return Numbers(np.array(filled, kind), np.array(there, np.bool_))
 
 
+def rows_in(
+    slots: Sequence[int] | NDArray[np.int32],
+    column: Text | Numbers | None,
+    data: NDArray[np.uint8] = NOTHING,
+    start: int = 0,
+) -> Rows:
+    """Rows of these slots, with offsets from start on."""
+    offsets = np.arange(start, start + len(slots))
+    return Rows(data, np.array(slots, np.int32), offsets, column)
+
+
 def add(accumulator: Measured, column: Numbers | None, slots: Sequence[int]) -> None:
     """Take in a column, one slot a row."""
-    accumulator.add(Rows(NOTHING, np.array(slots, np.int32), column))
+    accumulator.add(rows_in(slots, column))
 
 
 def shown(accumulator: Measured, slot: int = 0) -> Any:
@@ -98,7 +109,7 @@ def test_counts_leave_nulls_out_where_the_measure_says_so() -> None:
     assert (shown(every), shown(every, 1)) == (2, 1)
     assert (shown(valid), shown(valid, 1)) == (1, 1)
     texts = Text(np.zeros(3, np.int64), np.array([-1, 0, 0], np.int64))
-    valid.add(Rows(NOTHING, np.zeros(3, np.int32), texts))
+    valid.add(rows_in([0, 0, 0], texts))
     assert shown(valid) == 3
 
 
@@ -252,8 +263,8 @@ def test_a_tally_counts_texts_sorted(rows: list[tuple[int, str | None]], cut: in
         lengths = [-1 if text is None else len(raw[row]) for row, (_, text) in enumerate(part)]
         starts = np.cumsum([0, *map(len, raw)])[:-1] if part else np.zeros(0)
         column = Text(starts.astype(np.int64), np.array(lengths, np.int64))
-        slots = np.array([slot for slot, _ in part], np.int32)
-        accumulator.add(Rows(np.frombuffer(b"".join(raw), np.uint8), slots, column))
+        data = np.frombuffer(b"".join(raw), np.uint8)
+        accumulator.add(rows_in([slot for slot, _ in part], column, data))
     found = [[text for at, text in rows if at == slot and text is not None] for slot in (0, 2, 3)]
     assert accumulator.show(np.array([0, 2, 3])) == {
         "x": [sorted(set(texts)) for texts in found],
@@ -262,16 +273,16 @@ def test_a_tally_counts_texts_sorted(rows: list[tuple[int, str | None]], cut: in
 
 
 def test_a_tally_of_many_texts_grows() -> None:
-    """More texts than fit at first, over two slots; counts of before are kept."""
+    """More texts than fit at first, over twenty slots; counts of before are kept."""
     accumulator = measured(Kind.TALLY)
     raw = [f"error-{number:04d}".encode() for number in range(1000)]
     data = np.frombuffer(b"".join(raw), np.uint8)
     for last in (60, 1000):
         column = Text(np.arange(0, 10 * last, 10), np.full(last, 10))
-        accumulator.add(Rows(data, np.arange(last, dtype=np.int32) % 2, column))
-    assert accumulator.show(np.array([1])) == {
-        "x": [[text.decode() for text in raw[1::2]]], "n": [[2] * 30 + [1] * 470]
-    }  # fmt: skip
+        accumulator.add(rows_in(np.arange(last, dtype=np.int32) // 50, column, data))
+    for slot, counts in ((0, [2] * 50), (1, [2] * 10 + [1] * 40), (19, [1] * 50)):
+        texts = [text.decode() for text in raw[50 * slot : 50 * slot + 50]]
+        assert accumulator.show(np.array([slot])) == {"x": [texts], "n": [counts]}
 
 
 @pytest.mark.parametrize("kind", [Kind.SUM, Kind.DECIMAL_SUM, Kind.MINIMUM, Kind.HISTOGRAM])
@@ -279,7 +290,7 @@ def test_a_measure_of_numbers_refuses_texts(kind: Kind) -> None:
     """A signal whose field is of the wrong kind is a defect, and said at once."""
     texts = Text(np.zeros(1, np.int64), np.zeros(1, np.int64))
     with pytest.raises(TypeError, match="of numbers"):
-        measured(kind).add(Rows(NOTHING, np.zeros(1, np.int32), texts))
+        measured(kind).add(rows_in([0], texts))
 
 
 def test_a_tally_refuses_numbers() -> None:

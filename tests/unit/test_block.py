@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from block_builders import NEWER, OLDER, chunk_of, encode, read
+from prometheus_client import REGISTRY
 from shown_rows import Row, rows_of
 
 from inferwatch_schemas.topics import topic_of
@@ -116,6 +117,56 @@ def test_errors_by_type_are_those_of_their_row() -> None:
         1,
         2,
     )
+
+
+def failures(types: Sequence[str]) -> dict[str, int]:
+    """Errors by type, as the row of a group says it that fails like this."""
+    (row,) = counted("request", [{"error_type": text} for text in types])
+    assert sum(row["error_type_counts"]) == row["errors"] == len(types)
+    assert row["error_types"] == sorted(row["error_types"])
+    return dict(zip(row["error_types"], row["error_type_counts"], strict=True))
+
+
+def test_a_hundred_types_of_errors_are_named() -> None:
+    """The first hundred of the log keep their names, later ones count as one; none is lost."""
+    types = [f"e{n:03d}" for n in range(102)]
+    assert failures(types[:100]) == dict.fromkeys(types[:100], 1)
+    assert failures(types + types) == dict.fromkeys(types[:100], 2) | {"_OTHER": 4}
+    assert failures(types[::-1]) == dict.fromkeys(types[2:], 1) | {"_OTHER": 2}
+
+
+def test_a_type_of_more_than_256_bytes_is_not_named() -> None:
+    """Bytes of UTF-8 count; who publishes the common name counts there too, and takes no place."""
+    types = ["x" * 256, "x" * 257, "é" * 128, "é" * 129, "_OTHER", *map(str, range(97)), "98", "99"]
+    found = failures(types)
+    assert found.pop("_OTHER") == 4
+    assert found == dict.fromkeys(["x" * 256, "é" * 128, *map(str, range(97)), "98"], 1)
+
+
+def test_each_group_has_its_own_hundred() -> None:
+    """What one service does to its errors leaves the names of another as they are."""
+    events = [{"service_name": "a", "error_type": f"e{n}"} for n in range(150)]
+    events.insert(140, {"service_name": "b", "error_type": "late"})
+    rows = {row["service"]: row for row in counted("request", events)}
+    assert (rows["b"]["error_types"], len(rows["a"]["error_types"])) == (["late"], 101)
+
+
+def test_rows_that_do_not_name_all_errors_are_told_in_the_metrics() -> None:
+    """A row counts once each time it is made; a common name that was published so is no sign."""
+
+    def folded() -> float:
+        return REGISTRY.get_sample_value("inferwatch_folded_rows_total") or 0.0
+
+    before = folded()
+    block = Block(0, 0, SIGNALS)
+    fill(block, "request", [{"error_type": "_OTHER"}])
+    changed(block)
+    assert folded() == before
+    fill(block, "request", [{"error_type": "x" * 257}] * 2, start=1)
+    changed(block)
+    fill(block, "request", [{"service_name": "b", "error_type": str(n)} for n in range(101)])
+    changed(block)
+    assert folded() == before + 2
 
 
 def test_a_resource_event_becomes_a_row_a_metric() -> None:

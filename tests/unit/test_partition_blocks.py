@@ -1,9 +1,11 @@
 """Blocks of a partition come to what an independent oracle says, however the log is read."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import block_oracle
 import pytest
 from block_builders import (
     PARTITION,
@@ -18,19 +20,33 @@ from block_builders import (
     read,
     resolved,
 )
-from block_events import BY_NAME
+from block_events import BY_NAME, FAILURES
 from block_oracle import expected
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shown_rows import Row, rows_of
 
 from inferwatch_schemas.topics import topic_of
-from inferwatch_streams.blocks import accumulate
+from inferwatch_streams.blocks import accumulate, accumulators
 from inferwatch_streams.blocks.partition import PartitionBlocks
 
 KINDS = st.sampled_from(sorted(BY_NAME))
 SEEDS = st.integers(0, 2**32)
 EXAMPLES = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+FEW, SHORT = 2, 8
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_names() -> Iterator[None]:
+    """Rows name few types of errors, so that logs of a few events have more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accumulators, "MAX_NAMES", FEW)
+        patch.setattr(accumulators, "MAX_NAME_BYTES", SHORT)
+        patch.setattr(block_oracle, "NAMES", FEW)
+        patch.setattr(block_oracle, "NAME_BYTES", SHORT)
+        yield
 
 
 @dataclass
@@ -53,10 +69,15 @@ class Reading:
 
 
 @st.composite
-def logs(draw: st.DrawFn) -> Log:
-    """Draw a log of one kind of event, with holes in its offsets as compaction leaves them."""
-    name = draw(KINDS)
-    taken = draw(st.lists(BY_NAME[name], max_size=40))
+def logs(draw: st.DrawFn, *, failing: bool = False) -> Log:
+    """Draw a log of one kind of event, with holes in its offsets as compaction leaves them.
+
+    Where it is failing, it is one of requests with more types of errors than rows name.
+    """
+    name = "request" if failing else draw(KINDS)
+    kind = FAILURES if failing else BY_NAME[name]
+    taken = draw(st.lists(kind, min_size=20 if failing else 0, max_size=40))
+    length = draw(st.integers(10, 60) if failing else st.integers(1, 20))
     offset, events, values = 0, [], []
     for event, schema_id in taken:
         offset += draw(st.sampled_from([0, 0, 0, 0, 1, 2, 30]))
@@ -64,7 +85,7 @@ def logs(draw: st.DrawFn) -> Log:
         values.append((offset, encode(name, event, schema_id)))
         offset += 1
     end = offset + draw(st.integers(0, 3))
-    return Log(name, events, values, draw(st.integers(1, 20)), end)
+    return Log(name, events, values, length, end)
 
 
 def read_log(log: Log, seed: int, start: int = 0, *, crashes: bool = True) -> Reading:
@@ -121,7 +142,38 @@ def test_rows_of_equal_versions_are_equal(log: Log, one: int, other: int) -> Non
 
 
 @EXAMPLES
-@given(logs(), SEEDS)
+@given(logs(failing=True), SEEDS, SEEDS)
+def test_which_errors_are_named_does_not_show_how_a_log_was_read(
+    log: Log, one: int, other: int
+) -> None:
+    """With more types than a row names, and writers that share chunks, rows are the log's alone."""
+    seen: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for seed in (one, other):
+        rows = read_log(log, seed).rows
+        assert resolved(rows) == expected(log.name, log.events, log.length)
+        for row in rows:
+            key = (*identity(row.fields), row.fields["first_offset"], row.fields["version"])
+            assert seen.setdefault(key, row.fields) == row.fields
+            assert sum(row.fields["error_type_counts"]) == row.fields["errors"]
+            assert len(set(row.fields["error_types"]) - {"_OTHER"}) <= FEW
+            assert len(set(row.fields["error_types"])) == len(row.fields["error_types"])
+
+
+@EXAMPLES
+@given(logs(failing=True), SEEDS)
+def test_a_name_once_told_stays_and_grows(log: Log, seed: int) -> None:
+    """From version to version a row keeps every name, with no fewer events."""
+    latest: dict[tuple[Any, ...], dict[str, Any]] = {}
+    rows = read_log(log, seed).rows
+    for row in sorted(rows, key=lambda row: int(row.fields["version"])):
+        now = dict(zip(row.fields["error_types"], row.fields["error_type_counts"], strict=True))
+        for name, count in latest.get(identity(row.fields), {}).items():
+            assert now[name] >= count
+        latest[identity(row.fields)] = now
+
+
+@EXAMPLES
+@given(st.one_of(logs(), logs(failing=True)), SEEDS)
 def test_every_row_sent_is_a_state_that_the_log_had(log: Log, seed: int) -> None:
     """A row of version v is what the oracle makes of the events below v."""
     for row in read_log(log, seed).rows:

@@ -13,6 +13,9 @@ from inferwatch_schemas.topics import AGGREGATES, SOURCES
 from inferwatch_schemas.wire import Encoder, decode
 from inferwatch_streams.signals import (
     BLOCK_LENGTH,
+    MAX_NAME_BYTES,
+    MAX_NAMES,
+    OTHER,
     RESOURCE_METRICS,
     RESOURCE_SIGNAL,
     SIGNALS,
@@ -74,8 +77,9 @@ def test_a_name_ends_with_its_version(signal: Signal) -> None:
 
 
 def test_what_belongs_to_the_version_of_the_signals() -> None:
-    """Other blocks or windows would be other signals: whoever changes these raises the versions."""
+    """Other blocks, windows or names would be other signals: to change one raises the versions."""
     assert (BLOCK_LENGTH, WINDOW_SECONDS) == (65_536, 10)
+    assert (MAX_NAMES, MAX_NAME_BYTES, OTHER) == (100, 256, "_OTHER")
     assert [signal.name for signal in SIGNALS] == [
         "requests.v1", "resources.v1", "exposures.v1", "conversions.v1",
     ]  # fmt: skip

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from inferwatch_schemas.columnar.reader import Numbers, Text
-from inferwatch_streams.blocks import accumulate
+from inferwatch_streams import metrics
+from inferwatch_streams.blocks import accumulate, names
 from inferwatch_streams.blocks.grouping import Groups
 from inferwatch_streams.blocks.histogram import Bins
 from inferwatch_streams.blocks.segments import segments, sort_texts
 from inferwatch_streams.rows import cells
-from inferwatch_streams.signals import MICROS, Kind, Measure
+from inferwatch_streams.signals import MAX_NAME_BYTES, MAX_NAMES, MICROS, OTHER, Kind, Measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from inferwatch_streams.rows.cells import Cells
 
 FIRST_CAPACITY: Final = 64
+_NEVER: Final = np.iinfo(np.int64).max
+# Writable, as the bytes of a chunk are: for others the same code would be compiled again.
+_OTHER: Final = np.frombuffer(OTHER.encode(), np.uint8).copy()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,11 +37,13 @@ class Rows:
     Attributes:
         data: Bytes of the chunk, into which columns of text point.
         slots: Slot of each row.
+        offsets: Offset of each row.
         column: The measured column of each row; None where only rows are counted.
     """
 
     data: NDArray[np.uint8]
     slots: NDArray[np.int32]
+    offsets: NDArray[np.int64]
     column: Text | Numbers | None
 
 
@@ -191,43 +197,69 @@ class Histogram:
 
 
 class Tally:
-    """TALLY: counts by text, as groups of their own whose tag is the slot."""
+    """TALLY: counts by text, as groups of their own whose tag is the slot; see ``names``."""
 
     def __init__(self, measure: Measure) -> None:
         self._measure = measure
         self._groups = Groups()
         self._counts = np.zeros(FIRST_CAPACITY, np.int64)
+        self._firsts = np.full(FIRST_CAPACITY, _NEVER, np.int64)
+        # Of each slot: events whose text may not be named, and whether one was too long for it.
+        self._others = np.zeros(FIRST_CAPACITY, np.int64)
+        self._folded = np.zeros(FIRST_CAPACITY, np.bool_)
+        # names.REST, so that its text lies beside the others'.
+        self._groups.assign(
+            _OTHER, np.zeros((1, 1), np.int64), np.full((1, 1), len(_OTHER)), np.full(1, -1)
+        )
 
     def grow(self, capacity: int) -> None:
-        """Nothing to do: the texts of a slot are not known before they come."""
+        """See ``Accumulator``; the texts of a slot are not known before they come."""
+        self._others = grown(self._others, capacity, 0)
+        self._folded = grown(self._folded, capacity, 0)
 
     def add(self, rows: Rows) -> None:
         """See ``Accumulator``."""
         column = rows.column
         if not isinstance(column, Text):
             raise TypeError("The measure is of texts and its field is not.")
-        there = np.flatnonzero(column.lengths >= 0)
-        if not len(there):
+        there = np.empty(len(rows.slots), np.int64)
+        found = names.pick_named(
+            rows.data, rows.slots, column.starts, column.lengths, MAX_NAME_BYTES, _OTHER,
+            self._others, self._folded, there,
+        )  # fmt: skip
+        if not found:
             return
-        places = self._groups.assign(
+        there = there[:found]
+        entries = self._groups.assign(
             rows.data,
             np.ascontiguousarray(column.starts[np.newaxis, there]),
             np.ascontiguousarray(column.lengths[np.newaxis, there]),
             rows.slots[there].astype(np.int64),
         )
         if len(self._groups) > len(self._counts):
-            self._counts = grown(self._counts, 2 * len(self._groups), 0)
-        accumulate.add_counts(places, np.ones(len(places), np.bool_), self._counts)
+            room = 2 * len(self._groups)
+            self._counts = grown(self._counts, room, 0)
+            self._firsts = grown(self._firsts, room, _NEVER)
+        names.note_named(entries, there, rows.offsets, self._counts, self._firsts)
 
     def show(self, slots: NDArray[np.int64]) -> dict[str, Cells]:
         """See ``Accumulator``."""
-        bounds, entries = segments(self._groups.tags, slots)
+        bounds, entries = segments(self._groups.tags[names.REST + 1 :], slots)
+        entries += names.REST + 1
+        others, many = self._others[slots], np.diff(bounds) > MAX_NAMES
+        if many.any() or others.any():
+            bounds, entries, others = names.fold(
+                bounds, entries, self._firsts, self._counts, others, MAX_NAMES
+            )
+            metrics.FOLDED_ROWS.inc(int(np.count_nonzero(many | self._folded[slots])))
         data, starts, lengths = self._groups.texts(np.arange(len(self._groups)), 1)
         sort_texts(bounds, data, starts[0], lengths[0], entries)
         texts = cells.texts(data, starts[0, entries], lengths[0, entries])
+        counts = self._counts[entries]
+        counts[entries == names.REST] = others[others > 0]
         return {
             self._measure.name: cells.arrays(bounds, texts),
-            self._measure.counts: cells.arrays(bounds, cells.longs(self._counts[entries])),
+            self._measure.counts: cells.arrays(bounds, cells.longs(counts)),
         }
 
 

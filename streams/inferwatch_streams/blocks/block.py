@@ -83,7 +83,7 @@ class SignalBlock:
         self._make_room()
         accumulate.advance_versions(slots, offsets, self._versions, self._changed)
         for accumulator, column in zip(self._measures, columns, strict=True):
-            accumulator.add(Rows(data, slots, column))
+            accumulator.add(Rows(data, slots, offsets, column))
 
     def _make_room(self) -> None:
         if len(self._slots) <= self._capacity:
