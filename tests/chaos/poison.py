@@ -39,7 +39,8 @@ class Poison:
     def publish(self, values: Sequence[Event | Bad]) -> None:
         """Send all as one batch, unless they are more than a batch may hold; waits for it."""
         codec = self._chance.choice(CODECS)
-        settings = {"compression.type": codec, "linger.ms": 1000, "batch.size": 8_000_000}
+        most = int(self._topic.config()["max.message.bytes"])
+        settings = {"compression.type": codec, "linger.ms": 1000, "batch.size": most}
         producer = Producer(
             {**self._arena.stack.kafka.confluent(), **settings, "message.max.bytes": 8_000_000},
             logger=SILENT,
