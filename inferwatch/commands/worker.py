@@ -28,7 +28,7 @@ from inferwatch_schemas.topics import TOPICS
 from inferwatch_streams.settings import AggregationSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import faust
 
@@ -95,19 +95,25 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     check_topics(kafka)
     check_connects(kafka)
     apps: list[AggregationApp | SinkApp] = []
+    rehearsals: list[Callable[[], None]] = []
     # Faust is slow to import, and neither needed nor wanted before the checks have passed.
     if only in (None, Role.AGGREGATION):
         from inferwatch_streams import factory as aggregation  # noqa: PLC0415  # as said above
+        from inferwatch_streams import rehearsal as counting  # noqa: PLC0415  # likewise
 
         apps.append(aggregation.create_app(aggregation_settings))
+        rehearsals.append(counting.rehearse)
     if only in (None, Role.SINK):
         from inferwatch_clickhouse.sink import factory as sink  # noqa: PLC0415  # as said above
+        from inferwatch_clickhouse.sink import rehearsal as landing  # noqa: PLC0415  # likewise
 
         check_migrated(clickhouse)
         apps.append(sink.create_app(sink_settings))
+        rehearsals.append(landing.rehearse)
     health = Health(*(app.watchdog for app in apps))
     if metrics_port is not None:
         serve_metrics(metrics_port, health)
+    _warm_up(rehearsals)
     _run(apps, log_level, health)
 
 
@@ -161,6 +167,12 @@ def _set_up_logging(level: LogLevel) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(os.fdopen(os.dup(2), "w", buffering=1)),
     )
+
+
+def _warm_up(rehearsals: "Sequence[Callable[[], None]]") -> None:
+    from inferwatch_schemas.columnar.warm_up import warm_up  # noqa: PLC0415  # numba is slow too
+
+    warm_up(*rehearsals)
 
 
 def _run(apps: "Sequence[faust.App]", level: LogLevel, health: Health) -> None:

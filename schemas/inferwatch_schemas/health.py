@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BEAT_SECONDS: Final = 1.0
-# A worker that starts for the first time compiles for half a minute on the event loop.
+# A worker that starts for the first time compiles before its event loop begins.
 DEAD_SECONDS: Final = 60.0
 
 

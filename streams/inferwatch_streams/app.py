@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+from inferwatch_schemas.columnar.warm_up import warm_up
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.health import Health
 from inferwatch_schemas.memory import keep_freed_memory
 from inferwatch_schemas.prometheus import serve_metrics_from
 from inferwatch_streams.errors import StreamsError
 from inferwatch_streams.factory import create_app
+from inferwatch_streams.rehearsal import rehearse
 from inferwatch_streams.settings import AggregationSettings
 
 keep_freed_memory()
@@ -18,5 +20,6 @@ try:
     health = Health(app.watchdog)
     health.beat_on(app.loop)
     serve_metrics_from(os.environ, health)
+    warm_up(rehearse)
 except (SchemasError, StreamsError) as error:
     raise SystemExit(str(error)) from error

@@ -6,7 +6,9 @@ import os
 
 from inferwatch_clickhouse.errors import ClickHouseError
 from inferwatch_clickhouse.sink.factory import create_app
+from inferwatch_clickhouse.sink.rehearsal import rehearse
 from inferwatch_clickhouse.sink.settings import SinkSettings
+from inferwatch_schemas.columnar.warm_up import warm_up
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.health import Health
 from inferwatch_schemas.memory import keep_freed_memory
@@ -18,5 +20,6 @@ try:
     health = Health(app.watchdog)
     health.beat_on(app.loop)
     serve_metrics_from(os.environ, health)
+    warm_up(rehearse)
 except (ClickHouseError, SchemasError) as error:
     raise SystemExit(str(error)) from error

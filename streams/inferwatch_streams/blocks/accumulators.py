@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 FIRST_CAPACITY: Final = 64
 _NEVER: Final = np.iinfo(np.int64).max
-# Writable, as the bytes of a chunk are: for others the same code would be compiled again.
-_OTHER: Final = np.frombuffer(OTHER.encode(), np.uint8).copy()
+# Not writable, as the bytes of a chunk: for others the same code would be compiled again.
+_OTHER: Final = np.frombuffer(OTHER.encode(), np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

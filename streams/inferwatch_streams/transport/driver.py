@@ -38,7 +38,7 @@ from mode import Service
 from inferwatch_schemas.columnar.stalls import Observation
 from inferwatch_schemas.columnar.watchdog import LOOK_SECONDS
 from inferwatch_schemas.errors import SchemasError
-from inferwatch_streams.transport import fetch
+from inferwatch_streams.transport import fetch, rehearsal
 from inferwatch_streams.transport.partition_states import (
     PartitionState,
     has_joined,
@@ -335,6 +335,8 @@ class Transport(stock.Transport):
     """Registered as ``chunks`` in the entry-point group ``faust.transports``."""
 
     Consumer: ClassVar[type[Consumer]] = Consumer
+    #: For who must not import this package, and has to try what it delivers.
+    chunk_of = staticmethod(rehearsal.chunk_of)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Prepare aiokafka.
