@@ -13,7 +13,7 @@ from load import SCHEMA_IDS, SCHEMAS, Record
 
 from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
-from inferwatch_schemas.topics import SOURCES
+from inferwatch_schemas.topics import PUBLISHED
 
 READ_SECONDS = 20.0
 NAMES = {number: name for name, number in SCHEMA_IDS.items()}
@@ -57,7 +57,7 @@ class ReadBack:
     def _ends(self) -> dict[tuple[str, int], int]:
         consumer = self._consumer()
         ends = {}
-        for topic in SOURCES:
+        for topic in PUBLISHED:
             for partition in range(topic.partitions):
                 at = (topic.name, partition)
                 _, ends[at] = consumer.get_watermark_offsets(TopicPartition(*at), timeout=20)

@@ -16,7 +16,7 @@ from inferwatch.embedded.clickhouse import EmbeddedClickHouse
 from inferwatch_clickhouse.migrate import migrate
 from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_schemas.admin import SILENT
-from inferwatch_schemas.topics import SOURCES
+from inferwatch_schemas.topics import PUBLISHED
 
 PART = 5_000
 FLUSH_BYTES = 100_000
@@ -86,7 +86,7 @@ def committed(stack: Stack) -> dict[tuple[str, int], int]:
     consumer = Consumer({**stack.kafka.confluent(), "group.id": "inferwatch-sink"}, logger=SILENT)
     asked = [
         TopicPartition(topic.name, partition)
-        for topic in SOURCES
+        for topic in PUBLISHED
         for partition in range(topic.partitions)
     ]
     found = consumer.committed(asked, timeout=20)

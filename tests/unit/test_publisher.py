@@ -23,7 +23,7 @@ from inferwatch_agents.publisher import Publisher, PublisherSettings
 from inferwatch_schemas.errors import EncodeError, UnknownSchemaError
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import PinnedRegistry
-from inferwatch_schemas.topics import REQUESTS, SOURCES
+from inferwatch_schemas.topics import PUBLISHED, REQUESTS
 from inferwatch_schemas.wire import decode
 
 REQUEST = {
@@ -53,7 +53,7 @@ def mock_broker() -> Iterator[KafkaSettings]:
     """Yield a broker inside this process that speaks Kafka's protocol and has the topics."""
     owner = AdminClient({"test.mock.num.brokers": 1, "bootstrap.servers": "x:1"}, logger=SILENT)
     broker = next(iter(owner.list_topics(timeout=10).brokers.values()))
-    for topic in SOURCES:
+    for topic in PUBLISHED:
         # The mock broker creates what it is asked for.
         owner.list_topics(topic.name, timeout=10)
     yield KafkaSettings(f"{broker.host}:{broker.port}")
@@ -170,7 +170,7 @@ class FakeProducer:
     full: int = 0
     refuse: Callable[[str], Exception | None] = lambda _topic: None
     verdict: Callable[[], KafkaError | None] = lambda: None
-    topics: tuple[str, ...] = tuple(topic.name for topic in SOURCES)
+    topics: tuple[str, ...] = tuple(topic.name for topic in PUBLISHED)
     produced: list[tuple[str, bytes]] = field(default_factory=list)
     unacknowledged: list[tuple[str, bytes]] = field(default_factory=list)
     stuck: bool = False

@@ -9,7 +9,7 @@ from shown_rows import rows_of
 
 from inferwatch_schemas import releases
 from inferwatch_schemas.registry import PinnedRegistry
-from inferwatch_schemas.topics import AGGREGATES, SOURCES
+from inferwatch_schemas.topics import AGGREGATED, AGGREGATES
 from inferwatch_schemas.wire import Encoder, decode
 from inferwatch_streams.signals import (
     BLOCK_LENGTH,
@@ -34,12 +34,12 @@ def _types(schema: str) -> dict[str, object]:
     return {field["name"]: field["type"] for field in releases.latest(schema).schema["fields"]}
 
 
-def test_every_source_topic_is_counted_and_every_aggregate_schema_filled() -> None:
-    """No source topic is left out, and no row schema is without its signal."""
-    assert {signal.topic for signal in SIGNALS} == set(SOURCES)
+def test_every_aggregated_topic_is_counted_and_every_aggregate_schema_filled() -> None:
+    """No aggregated topic is left out, and no row schema is without its signal."""
+    assert {signal.topic for signal in SIGNALS} == set(AGGREGATED)
     assert sorted(signal.row for signal in SIGNALS) == sorted(AGGREGATES.schemas)
     assert {signal.schema for signal in SIGNALS} == {
-        schema for topic in SOURCES for schema in topic.schemas
+        schema for topic in AGGREGATED for schema in topic.schemas
     }
 
 
