@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from inferwatch_schemas.registry import Registry
     from inferwatch_schemas.wire import Headers
 
-KEY_FIELDS: Final = {"service": "service_name", "host": "host_name", "user": "user_id"}
+KEY_FIELDS: Final = {
+    "service": "service_name",
+    "host": "host_name",
+    "user": "user_id",
+    "trace id": "trace_id",
+    "model": "gen_ai_request_model",
+}
 MICROS: Final = 1_000_000
 # How long one wait for room in the queue takes before it is tried again.
 QUEUE_WAIT_SECONDS: Final = 0.1

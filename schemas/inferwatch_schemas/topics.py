@@ -79,6 +79,23 @@ CONVERSIONS: Final = Topic(
     "inferwatch.conversions", "user", ("conversion",), 2, 30 * DAY_MS, "delete", 256 * KIB,
     published=True, aggregated=True, about="A user did what an experiment measures.",
 )  # fmt: skip
+LOGS: Final = Topic(
+    "inferwatch.logs", "service", ("log",), 4, 7 * DAY_MS, "delete", 256 * KIB,
+    published=True, aggregated=False, about="A structured log record.",
+)  # fmt: skip
+SPANS: Final = Topic(
+    "inferwatch.spans", "trace id", ("span",), 4, 7 * DAY_MS, "delete", 256 * KIB,
+    published=True, aggregated=False, about="A finished span of a trace.",
+)  # fmt: skip
+EVALUATIONS: Final = Topic(
+    "inferwatch.evaluations", "model", ("evaluation",), 2, 30 * DAY_MS, "delete", 256 * KIB,
+    published=True, aggregated=False,
+    about="A quality score: test set, judge, drift probe or user.",
+)  # fmt: skip
+DEVICE_EVENTS: Final = Topic(
+    "inferwatch.device_events", "host", ("device_event",), 1, 30 * DAY_MS, "delete", 256 * KIB,
+    published=True, aggregated=False, about="An XID error, a change of throttling, an ECC error.",
+)  # fmt: skip
 AGGREGATES: Final = Topic(
     "inferwatch.aggregates", "signal and dimensions",
     ("request_aggregate", "resource_aggregate", "exposure_aggregate", "conversion_aggregate"),
@@ -92,7 +109,10 @@ DEAD_LETTERS: Final = Topic(
     about="Bytes that could not be read, where they were, and why.",
 )  # fmt: skip
 
-TOPICS: Final = (REQUESTS, RESOURCES, EXPOSURES, CONVERSIONS, AGGREGATES, DEAD_LETTERS)
+TOPICS: Final = (
+    REQUESTS, RESOURCES, EXPOSURES, CONVERSIONS, LOGS, SPANS, EVALUATIONS, DEVICE_EVENTS,
+    AGGREGATES, DEAD_LETTERS,
+)  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in TOPICS}
 PUBLISHED: Final = tuple(topic for topic in TOPICS if topic.published)
 AGGREGATED: Final = tuple(topic for topic in TOPICS if topic.aggregated)

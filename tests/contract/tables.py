@@ -20,6 +20,22 @@ VIEWS = {
     "resource": "resources",
     "exposure": "exposures",
     "conversion": "conversions",
+    "log": "logs",
+    "span": "spans",
+    "evaluation": "evaluations",
+    "device_event": "device_events",
+}
+# Fields that a query tells as something else than the number or the records that were written.
+TOLD = {
+    "event_time": "toUnixTimestamp64Micro(event_time)",
+    "start_time": "toUnixTimestamp64Micro(start_time)",
+    "observed_time": "toUnixTimestamp64Micro(observed_time)",
+    "experiments": "arrayMap(e -> [e.experiment, e.variant], experiments)",
+    "attributes": "arrayMap(a -> [a.key, a.value], attributes)",
+    "events": (
+        "arrayMap(e -> [toString(toUnixTimestamp64Micro(e.time)), e.name, e.attributes], events)"
+    ),
+    "links": "arrayMap(l -> [l.trace_id, l.span_id, l.attributes], links)",
 }
 COUNTS = {
     "request_aggregates": "requests",
@@ -28,6 +44,11 @@ COUNTS = {
     "conversion_aggregates": "conversions",
 }
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+def aggregated(log: Log) -> int:
+    """How many events of a log the aggregation counts."""
+    return sum(len(log.of(name.removesuffix("_aggregates"))) for name in COUNTS)
 
 
 def counted(stack: Stack) -> tuple[int, ...] | None:
@@ -44,11 +65,9 @@ def counted(stack: Stack) -> tuple[int, ...] | None:
 def expected_counts(log: Log) -> tuple[int, ...]:
     """What ``counted`` must come to."""
     samples = len(oracle.by_metric(log.of("resource"), RESOURCE_METRICS))
-    requests, resources, exposures, conversions = (len(log.of(schema)) for schema in VIEWS)
-    return (
-        *(requests, resources, exposures, conversions),
-        *(requests, samples, exposures, conversions),
-    )
+    raw = {schema: len(log.of(schema)) for schema in VIEWS}
+    events = raw | {"resource": samples}
+    return (*raw.values(), *(events[name.removesuffix("_aggregates")] for name in COUNTS))
 
 
 def assert_same(found: Iterable[Sequence[Any]], expected: Iterable[Sequence[Any]]) -> None:
@@ -69,11 +88,7 @@ def assert_raw_rows(stack: Stack, log: Log) -> None:
     assert log.records
     for schema, view in VIEWS.items():
         fields = [field["name"] for field in SCHEMAS[schema]["fields"]]
-        selected = {
-            "event_time": "toUnixTimestamp64Micro(event_time)",
-            "experiments": "arrayMap(e -> [e.experiment, e.variant], experiments)",
-        }
-        columns = ", ".join(selected.get(field, field) for field in fields)
+        columns = ", ".join(TOLD.get(field, field) for field in fields)
         found = stack.query(
             f"SELECT kafka_topic_id, kafka_partition, kafka_offset, {columns} FROM {view}"  # noqa: S608 -- names of this file
         )
@@ -93,7 +108,7 @@ def assert_raw_rows(stack: Stack, log: Log) -> None:
 def plain(value: Any) -> Any:
     """A field's value as a query answers it."""
     if isinstance(value, list):
-        return [list(item.values()) for item in value]
+        return [[str(field) for field in item.values()] for item in value]
     return value
 
 

@@ -10,7 +10,7 @@ from conftest import BLOCK_LENGTH
 from load import Log, make_events
 from pipeline import Stack, Worker, wait_until
 from proxy import Mode, Proxy
-from tables import assert_aggregates, assert_raw_rows, counted, expected_counts
+from tables import aggregated, assert_aggregates, assert_raw_rows, counted, expected_counts
 
 from inferwatch.embedded.clickhouse import EmbeddedClickHouse
 from inferwatch_clickhouse.migrate import migrate
@@ -144,7 +144,7 @@ def test_it_hangs(direct: Stack, proxy: Proxy, worker: Worker, log: Log) -> None
     since = time.monotonic()
     wait_until(
         lambda: (worker.metric("inferwatch_events_total"), time.monotonic() - since),
-        lambda now: now[0] >= len(log.records) and now[1] > 1.5 * direct.session_seconds,
+        lambda now: now[0] >= aggregated(log) and now[1] > 1.5 * direct.session_seconds,
         worker,
         seconds=30,
     )
