@@ -77,6 +77,7 @@ TABLES: Final = {
         Table("resource_aggregate", "resource_aggregates"),
         Table("exposure_aggregate", "exposure_aggregates"),
         Table("conversion_aggregate", "conversion_aggregates"),
+        Table("evaluation_aggregate", "evaluation_aggregates"),
         Table("dead_letter", "dead_letters"),
     )
 }

@@ -89,7 +89,7 @@ SPANS: Final = Topic(
 )  # fmt: skip
 EVALUATIONS: Final = Topic(
     "inferwatch.evaluations", "model", ("evaluation",), 2, 30 * DAY_MS, "delete", 256 * KIB,
-    published=True, aggregated=False,
+    published=True, aggregated=True,
     about="A quality score: test set, judge, drift probe or user.",
 )  # fmt: skip
 DEVICE_EVENTS: Final = Topic(
@@ -98,7 +98,10 @@ DEVICE_EVENTS: Final = Topic(
 )  # fmt: skip
 AGGREGATES: Final = Topic(
     "inferwatch.aggregates", "signal and dimensions",
-    ("request_aggregate", "resource_aggregate", "exposure_aggregate", "conversion_aggregate"),
+    (
+        "request_aggregate", "resource_aggregate", "exposure_aggregate", "conversion_aggregate",
+        "evaluation_aggregate",
+    ),
     4, 3 * DAY_MS, "delete", 1024 * KIB,
     published=False, aggregated=False, about="A block's share of one window of a signal.",
 )  # fmt: skip

@@ -26,12 +26,14 @@ SIGNALS = {
     "resource": oracle.RESOURCES,
     "exposure": oracle.EXPOSURES,
     "conversion": oracle.CONVERSIONS,
+    "evaluation": oracle.EVALUATIONS,
 }
 MEASURES = {
     "request": "requests",
     "resource": "samples",
     "exposure": "exposures",
     "conversion": "conversions",
+    "evaluation": "evaluations",
 }
 # The dimension that ends in a seed's tag.
 DIMENSIONS = {
@@ -39,6 +41,7 @@ DIMENSIONS = {
     "resource": "host",
     "exposure": "experiment",
     "conversion": "experiment",
+    "evaluation": "service",
 }
 BLOCK = ("window_start", "topic_id", "partition", "block")
 PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset")

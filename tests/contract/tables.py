@@ -1,6 +1,7 @@
 """Whole tables compared with what the oracle says, row by row and column by column."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import oracle
@@ -42,6 +43,7 @@ COUNTS = {
     "resource_aggregates": "samples",
     "exposure_aggregates": "exposures",
     "conversion_aggregates": "conversions",
+    "evaluation_aggregates": "evaluations",
 }
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
@@ -120,6 +122,7 @@ def assert_aggregates(stack: Stack, log: Log, block_length: int) -> None:
         (oracle.RESOURCES, samples),
         (oracle.EXPOSURES, log.of("exposure")),
         (oracle.CONVERSIONS, log.of("conversion")),
+        (oracle.EVALUATIONS, log.of("evaluation")),
     ):
         expected = oracle.block_rows(signal, records, stack.topic_ids(), block_length)
         if not expected:
@@ -162,6 +165,30 @@ def assert_windows(stack: Stack, log: Log, seconds: int, view: str) -> None:
     assert_same(
         errors, [(*key, *error) for key, records in groups.items() for error in _errors(records)]
     )
+
+
+def assert_evaluation_windows(stack: Stack, log: Log, seconds: int) -> None:
+    """A view of evaluations tells of every window its exact sums, mean, extremes and rates."""
+    groups = oracle.windows(oracle.EVALUATIONS, log.of("evaluation"), seconds)
+    dimensions = list(oracle.EVALUATIONS.dimensions)
+    columns = [
+        "toUnixTimestamp(window_start)", *dimensions, "evaluations", "errors", "scored",
+        "score_sum", "score_mean", "score_min", "score_max", "passed", "failed", "pass_rate",
+        "durations",
+    ]  # fmt: skip
+    found = stack.query(f"SELECT {', '.join(columns)} FROM evaluations_{_suffix(seconds)}")  # noqa: S608 -- as above
+    expected = []
+    for key, records in groups.items():
+        exact = oracle.evaluation_measures(records)
+        total, scored = Decimal(exact["score_micros"]).scaleb(-6), exact["scored"]
+        judged, passed = exact["judged"], exact["passed"]
+        expected.append(
+            (*key, exact["evaluations"], exact["errors"], scored, total,
+             float(total) / scored if scored else None,
+             exact["score_min"], exact["score_max"],
+             passed, judged - passed, passed / judged if judged else None, exact["durations"])
+        )  # fmt: skip
+    assert_same(found, expected)
 
 
 def _errors(records: Sequence[Record]) -> list[tuple[str, int]]:
