@@ -18,7 +18,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from inferwatch_agents.errors import PublishError
-from inferwatch_schemas.topics import SOURCES, Topic, topic_of
+from inferwatch_schemas.topics import PUBLISHED, Topic, topic_of
 from inferwatch_schemas.unreachable import unreachable
 from inferwatch_schemas.wire import Encoder, cloudevents_headers
 
@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from inferwatch_schemas.registry import Registry
     from inferwatch_schemas.wire import Headers
 
-KEY_FIELDS: Final = {"service": "service_name", "host": "host_name", "user": "user_id"}
+KEY_FIELDS: Final = {
+    "service": "service_name",
+    "host": "host_name",
+    "user": "user_id",
+    "trace id": "trace_id",
+    "model": "gen_ai_request_model",
+}
 MICROS: Final = 1_000_000
 # How long one wait for room in the queue takes before it is tried again.
 QUEUE_WAIT_SECONDS: Final = 0.1
@@ -69,7 +75,7 @@ class PublisherSettings:
             "delivery.timeout.ms": int(self.delivery_seconds * 1000),
             "enable.idempotence": True,
             "linger.ms": self.linger_ms,
-            "message.max.bytes": min(int(t.config()["max.message.bytes"]) for t in SOURCES),
+            "message.max.bytes": min(int(t.config()["max.message.bytes"]) for t in PUBLISHED),
             # The Java clients' own, so that a key has one partition whoever writes it.
             "partitioner": "murmur2_random",
             "queue.buffering.max.messages": self.queue_events,
@@ -89,7 +95,7 @@ class _Channel:
 
 
 class Publisher:
-    """Publishes events of any source schema; several threads may share one.
+    """Publishes events of any schema that services write; several threads may share one.
 
     Attributes:
         producer_id: Names this publisher in its events; another at each start.
@@ -158,7 +164,7 @@ class Publisher:
         """Add the event header to a record and queue it, waiting while the queue is full.
 
         Args:
-            schema: Name of the record's schema, one of a source topic.
+            schema: Name of the record's schema, one of a topic that services publish to.
             record: All its fields except event_id, producer_id, sequence and event_time; nullable
                 ones may be left out.
             event_time_micros: Microseconds since 1970 (UTC); now when None.
@@ -233,7 +239,7 @@ class Publisher:
     def _open(self, schema: str) -> _Channel:
         encoder = Encoder(schema, self._registry)
         topic = topic_of(schema)
-        if not topic.source:
+        if not topic.published:
             raise PublishError(f"{schema} events are written by the stream processors only.")
         if topic.name not in self._topics:
             # It may have been created since.

@@ -49,7 +49,8 @@ SELECT
     if(count() = 0, NULL, max(window_start)),
     (SELECT sum(samples) FROM resources_1h),
     (SELECT sum(exposures) FROM exposures_1h),
-    (SELECT sum(conversions) FROM conversions_1h)
+    (SELECT sum(conversions) FROM conversions_1h),
+    (SELECT sum(evaluations) FROM evaluations_1h)
 FROM requests_10s
 """
 
@@ -111,6 +112,7 @@ class Totals:
         measurements: Values measured by all resource samples.
         exposures: Exposure events.
         conversions: Conversion events.
+        evaluations: Quality scores, those included that no judge gave.
     """
 
     requests: int
@@ -126,6 +128,7 @@ class Totals:
     measurements: int
     exposures: int
     conversions: int
+    evaluations: int
 
 
 def service_rates(

@@ -69,10 +69,15 @@ TABLES: Final = {
         Table("resource", "resources"),
         Table("exposure", "exposures"),
         Table("conversion", "conversions"),
+        Table("log", "logs"),
+        Table("span", "spans"),
+        Table("evaluation", "evaluations"),
+        Table("device_event", "device_events"),
         Table("request_aggregate", "request_aggregates"),
         Table("resource_aggregate", "resource_aggregates"),
         Table("exposure_aggregate", "exposure_aggregates"),
         Table("conversion_aggregate", "conversion_aggregates"),
+        Table("evaluation_aggregate", "evaluation_aggregates"),
         Table("dead_letter", "dead_letters"),
     )
 }

@@ -132,6 +132,8 @@ def summary_lines(totals: Totals, data: Path, *, place: str = "folder") -> list[
         )
     if totals.exposures:
         lines.append(f"{totals.exposures:,} exposures, {totals.conversions:,} conversions")
+    if totals.evaluations:
+        lines.append(f"{totals.evaluations:,} evaluations")
     if totals.measurements:
         lines.append(f"{totals.measurements:,} measurements of resources")
     return [

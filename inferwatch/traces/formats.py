@@ -6,7 +6,7 @@ import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from inferwatch.traces import azure_llm_2023, hillstrom, ragpulse, vllm_burstgpt
+from inferwatch.traces import azure_llm_2023, hillstrom, mtbench, ragpulse, vllm_burstgpt
 from inferwatch.traces.errors import TraceError
 from inferwatch.traces.events import TraceEvent, TraceOptions
 from inferwatch.traces.rows import first_line
@@ -39,6 +39,7 @@ FORMATS: Final = (
            vllm_burstgpt.read),
     Format("hillstrom", "Hillstrom's e-mail experiment; times of single events are synthesised.",
            hillstrom.read),
+    Format("mtbench", "GPT-4's scores of ten models' answers to MT-bench.", mtbench.read),
 )  # fmt: skip
 BY_NAME: Final = {format_.name: format_ for format_ in FORMATS}
 

@@ -24,7 +24,9 @@ class Topic:
         retention_ms: How long records are kept, in milliseconds.
         cleanup: Kafka's ``cleanup.policy``.
         max_value_bytes: A larger value is not an event; it goes to the dead letters.
-        source: Whether services and hosts publish to it; the aggregation reads exactly these.
+        published: Whether services and hosts publish to it.
+        aggregated: Whether the aggregation counts it; it buries the bad records of these, and the
+            sink those of all others.
         about: One sentence for ``inferwatch topics list``.
     """
 
@@ -35,7 +37,8 @@ class Topic:
     retention_ms: int
     cleanup: Literal["delete", "compact"]
     max_value_bytes: int
-    source: bool
+    published: bool
+    aggregated: bool
     about: str
 
     def subject(self, schema: str) -> str:
@@ -62,35 +65,60 @@ class Topic:
 
 REQUESTS: Final = Topic(
     "inferwatch.requests", "service", ("request",), 4, 7 * DAY_MS, "delete", 256 * KIB,
-    source=True, about="One call of a model.",
+    published=True, aggregated=True, about="One call of a model.",
 )  # fmt: skip
 RESOURCES: Final = Topic(
     "inferwatch.resources", "host", ("resource",), 2, 7 * DAY_MS, "delete", 256 * KIB,
-    source=True, about="One sample of a host or GPU.",
+    published=True, aggregated=True, about="One sample of a host or GPU.",
 )  # fmt: skip
 EXPOSURES: Final = Topic(
     "inferwatch.exposures", "user", ("exposure",), 2, 30 * DAY_MS, "delete", 256 * KIB,
-    source=True, about="A user saw a variant of an experiment.",
+    published=True, aggregated=True, about="A user saw a variant of an experiment.",
 )  # fmt: skip
 CONVERSIONS: Final = Topic(
     "inferwatch.conversions", "user", ("conversion",), 2, 30 * DAY_MS, "delete", 256 * KIB,
-    source=True, about="A user did what an experiment measures.",
+    published=True, aggregated=True, about="A user did what an experiment measures.",
+)  # fmt: skip
+LOGS: Final = Topic(
+    "inferwatch.logs", "service", ("log",), 4, 7 * DAY_MS, "delete", 256 * KIB,
+    published=True, aggregated=False, about="A structured log record.",
+)  # fmt: skip
+SPANS: Final = Topic(
+    "inferwatch.spans", "trace id", ("span",), 4, 7 * DAY_MS, "delete", 256 * KIB,
+    published=True, aggregated=False, about="A finished span of a trace.",
+)  # fmt: skip
+EVALUATIONS: Final = Topic(
+    "inferwatch.evaluations", "model", ("evaluation",), 2, 30 * DAY_MS, "delete", 256 * KIB,
+    published=True, aggregated=True,
+    about="A quality score: test set, judge, drift probe or user.",
+)  # fmt: skip
+DEVICE_EVENTS: Final = Topic(
+    "inferwatch.device_events", "host", ("device_event",), 1, 30 * DAY_MS, "delete", 256 * KIB,
+    published=True, aggregated=False, about="An XID error, a change of throttling, an ECC error.",
 )  # fmt: skip
 AGGREGATES: Final = Topic(
     "inferwatch.aggregates", "signal and dimensions",
-    ("request_aggregate", "resource_aggregate", "exposure_aggregate", "conversion_aggregate"),
+    (
+        "request_aggregate", "resource_aggregate", "exposure_aggregate", "conversion_aggregate",
+        "evaluation_aggregate",
+    ),
     4, 3 * DAY_MS, "delete", 1024 * KIB,
-    source=False, about="A block's share of one window of a signal.",
+    published=False, aggregated=False, about="A block's share of one window of a signal.",
 )  # fmt: skip
 DEAD_LETTERS: Final = Topic(
     "inferwatch.dead_letters", "source topic", ("dead_letter",), 1, 30 * DAY_MS, "delete",
     4096 * KIB,
-    source=False, about="Bytes that could not be read, where they were, and why.",
+    published=False, aggregated=False,
+    about="Bytes that could not be read, where they were, and why.",
 )  # fmt: skip
 
-TOPICS: Final = (REQUESTS, RESOURCES, EXPOSURES, CONVERSIONS, AGGREGATES, DEAD_LETTERS)
+TOPICS: Final = (
+    REQUESTS, RESOURCES, EXPOSURES, CONVERSIONS, LOGS, SPANS, EVALUATIONS, DEVICE_EVENTS,
+    AGGREGATES, DEAD_LETTERS,
+)  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in TOPICS}
-SOURCES: Final = tuple(topic for topic in TOPICS if topic.source)
+PUBLISHED: Final = tuple(topic for topic in TOPICS if topic.published)
+AGGREGATED: Final = tuple(topic for topic in TOPICS if topic.aggregated)
 
 
 def topic_of(schema: str) -> Topic:

@@ -42,7 +42,7 @@ MAX_BACKOFF_SECONDS: Final = 10.0
 
 
 class Aggregation:
-    """Counts the source topics into blocks; what the transport calls ``ChunkProcessor``."""
+    """Counts the topics of the signals into blocks; what the transport calls ``ChunkProcessor``."""
 
     def __init__(
         self,

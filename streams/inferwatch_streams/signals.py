@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from inferwatch_schemas.topics import CONVERSIONS, EXPOSURES, REQUESTS, RESOURCES
+from inferwatch_schemas.topics import CONVERSIONS, EVALUATIONS, EXPOSURES, REQUESTS, RESOURCES
 
 if TYPE_CHECKING:
     from inferwatch_schemas.topics import Topic
@@ -34,12 +34,14 @@ class Kind(Enum):
 
     COUNT = "events"
     COUNT_VALID = "events in which the field is not null"
-    SUM = "sum of an integer field"
+    SUM = "sum of an integer field, or how often a boolean one is true"
     SUM_MICROS = "sum of a float field, each value rounded to millionths"
     DECIMAL_SUM = "as SUM or SUM_MICROS, exact beyond 64 bits"
     SUM_OF_SQUARES = "sum of the squares of values in millionths, exact"
     MINIMUM = "least value"
     MAXIMUM = "greatest value"
+    MINIMUM_OR_NULL = "least value, null where there is none"
+    MAXIMUM_OR_NULL = "greatest value, null where there is none"
     HISTOGRAM = "exponential histogram of a float field"
     TALLY = "events by each text the field takes, up to so many of them, and of the others"
 
@@ -206,4 +208,38 @@ CONVERSION_SIGNAL: Final = Signal(
     ),
 )
 
-SIGNALS: Final = (REQUEST_SIGNAL, RESOURCE_SIGNAL, EXPOSURE_SIGNAL, CONVERSION_SIGNAL)
+EVALUATION_SIGNAL: Final = Signal(
+    "evaluations.v1",
+    EVALUATIONS,
+    "evaluation",
+    "evaluation_aggregate",
+    dimensions=(
+        Dimension("service", "service_name"),
+        Dimension("environment", "deployment_environment_name"),
+        Dimension("model", "gen_ai_request_model"),
+        Dimension("metric", "gen_ai_evaluation_name"),
+        Dimension("kind", "kind"),
+    ),
+    measures=(
+        Measure(Kind.COUNT, "evaluations"),
+        Measure(Kind.COUNT_VALID, "errors", "error_type"),
+        Measure(Kind.COUNT_VALID, "scored", "gen_ai_evaluation_score_value"),
+        Measure(Kind.SUM_MICROS, "score_micros", "gen_ai_evaluation_score_value"),
+        Measure(Kind.SUM_OF_SQUARES, "score_sum_of_squares", "gen_ai_evaluation_score_value"),
+        Measure(Kind.MINIMUM_OR_NULL, "score_min", "gen_ai_evaluation_score_value"),
+        Measure(Kind.MAXIMUM_OR_NULL, "score_max", "gen_ai_evaluation_score_value"),
+        Measure(Kind.COUNT_VALID, "judged", "passed"),
+        Measure(Kind.SUM, "passed", "passed"),
+        Measure(Kind.COUNT_VALID, "durations", "duration_seconds"),
+        Measure(Kind.SUM_MICROS, "duration_micros", "duration_seconds"),
+        Measure(Kind.HISTOGRAM, "duration_bin_indexes", "duration_seconds", "duration_bin_counts"),
+    ),
+)
+
+SIGNALS: Final = (
+    REQUEST_SIGNAL,
+    RESOURCE_SIGNAL,
+    EXPOSURE_SIGNAL,
+    CONVERSION_SIGNAL,
+    EVALUATION_SIGNAL,
+)

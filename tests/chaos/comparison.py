@@ -12,7 +12,7 @@ from arena import BLOCK_LENGTH
 from confluent_kafka import Consumer, TopicPartition
 from load import SCHEMA_IDS, SCHEMAS, Log, Record
 from pipeline import Stack
-from tables import RESOURCE_METRICS, VIEWS, plain
+from tables import RESOURCE_METRICS, TOLD, VIEWS, plain
 from verdict import DiffersError, Row, Table
 
 from inferwatch_clickhouse.errors import ClickHouseUnavailableError
@@ -26,12 +26,14 @@ SIGNALS = {
     "resource": oracle.RESOURCES,
     "exposure": oracle.EXPOSURES,
     "conversion": oracle.CONVERSIONS,
+    "evaluation": oracle.EVALUATIONS,
 }
 MEASURES = {
     "request": "requests",
     "resource": "samples",
     "exposure": "exposures",
     "conversion": "conversions",
+    "evaluation": "evaluations",
 }
 # The dimension that ends in a seed's tag.
 DIMENSIONS = {
@@ -39,6 +41,7 @@ DIMENSIONS = {
     "resource": "host",
     "exposure": "experiment",
     "conversion": "experiment",
+    "evaluation": "service",
 }
 BLOCK = ("window_start", "topic_id", "partition", "block")
 PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset")
@@ -170,11 +173,7 @@ def _stored_aggregates(stack: Stack, schema: str, tag: str, columns: list[str]) 
 
 def _stored_events(stack: Stack, schema: str, view: str, tag: str) -> list[Row]:
     fields = [field["name"] for field in SCHEMAS[schema]["fields"]]
-    told_otherwise = {
-        "event_time": "toUnixTimestamp64Micro(event_time)",
-        "experiments": "arrayMap(e -> [e.experiment, e.variant], experiments)",
-    }
-    selected = {name: told_otherwise.get(name, "") for name in (*PLACE, *fields)}
+    selected = {name: TOLD.get(name, "") for name in (*PLACE, *fields)}
     return _stored(stack, view, selected, f"producer_id = '{tag}'")
 
 

@@ -5,6 +5,7 @@ in the log, so both count.
 """
 
 import io
+from datetime import datetime
 from typing import Any
 
 import fastavro
@@ -13,7 +14,7 @@ from load import SCHEMA_IDS, SCHEMAS, Record
 
 from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
-from inferwatch_schemas.topics import SOURCES
+from inferwatch_schemas.topics import PUBLISHED
 
 READ_SECONDS = 20.0
 NAMES = {number: name for name, number in SCHEMA_IDS.items()}
@@ -57,7 +58,7 @@ class ReadBack:
     def _ends(self) -> dict[tuple[str, int], int]:
         consumer = self._consumer()
         ends = {}
-        for topic in SOURCES:
+        for topic in PUBLISHED:
             for partition in range(topic.partitions):
                 at = (topic.name, partition)
                 _, ends[at] = consumer.get_watermark_offsets(TopicPartition(*at), timeout=20)
@@ -71,11 +72,14 @@ class ReadBack:
 
 def _decode(name: str, value: bytes) -> dict[str, Any]:
     fields: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), SCHEMAS[name], None)
-    fields["event_time"] = _micros(fields["event_time"])
-    return dict(fields)
+    return {field: _written(found) for field, found in fields.items()}
 
 
-def _micros(time: Any) -> int:
-    """Microseconds since 1970, with nothing lost to floats."""
-    since = time - time.__class__.fromtimestamp(0, time.tzinfo)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds  # type: ignore[no-any-return] # fastavro makes a datetime of it
+def _written(value: Any) -> Any:
+    """A field as it was written: of times, microseconds since 1970, with nothing lost to floats."""
+    if isinstance(value, list):
+        return [{name: _written(found) for name, found in item.items()} for item in value]
+    if not isinstance(value, datetime):
+        return value
+    since = value - datetime.fromtimestamp(0, value.tzinfo)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

@@ -27,6 +27,10 @@ TAGGED = {
     "resource": "host_name",
     "exposure": "experiment",
     "conversion": "experiment",
+    "log": "service_name",
+    "span": "service_name",
+    "evaluation": "service_name",
+    "device_event": "host_name",
 }
 
 
@@ -67,7 +71,7 @@ class Storm:
         """A load of this seed, out of order and with late events.
 
         Args:
-            requests: How many, and a third as many others; the seed's choice when None.
+            requests: How many, and seven tenths as many others; the seed's choice when None.
         """
         if requests is None:
             large = self._seed % LARGE_EVERY == LARGE_EVERY - 1

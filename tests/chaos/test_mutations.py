@@ -13,7 +13,7 @@ from pipeline import PROGRAM, Worker, wait_until
 from storm import Storm
 from verdict import DiffersError, Row
 
-from inferwatch_schemas.topics import SOURCES
+from inferwatch_schemas.topics import PUBLISHED
 
 pytestmark = pytest.mark.chaos
 
@@ -54,7 +54,7 @@ def wait_until_quiet(storm: Storm, worker: Worker) -> None:
     Of a partition whose last record was committed before the worker came, it reads nothing.
     """
     stack = storm.arena.stack
-    ends = end_offsets(stack, [topic.name for topic in SOURCES])
+    ends = end_offsets(stack, [topic.name for topic in PUBLISHED])
 
     def reached() -> bool:
         return all(

@@ -11,7 +11,7 @@ from storm import Storm
 
 from inferwatch_schemas.admin import SILENT, TopicAdmin
 from inferwatch_schemas.errors import KafkaRefusedError
-from inferwatch_schemas.topics import SOURCES, Topic, topic_of
+from inferwatch_schemas.topics import AGGREGATED, Topic, topic_of
 
 pytestmark = pytest.mark.chaos
 
@@ -47,7 +47,7 @@ def of_topics(events: list[Event], topics: list[Topic], *, among: bool) -> list[
 def test_recreated(storm: Storm) -> None:
     """One topic or two, while the others go on; the new log is written as soon as it exists."""
     arena = storm.arena
-    topics = storm.chance.sample(SOURCES, storm.chance.randint(1, 2))
+    topics = storm.chance.sample(AGGREGATED, storm.chance.randint(1, 2))
     # What was written but not read when its topic was deleted is gone with it.
     storm.publish(seconds=1)
     storm.ensure_worker()

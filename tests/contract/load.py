@@ -169,20 +169,31 @@ def make_events(seed: int, requests: int) -> list[Event]:
 
     Args:
         seed: Equal seeds make equal loads.
-        requests: How many requests; a tenth as many of each other kind come along.
+        requests: How many; a tenth as many of each other kind of event come along.
     """
     chance = random.Random(seed)  # noqa: S311 -- a load, no secret
     return list(_events(chance, requests, f"load-{seed}"))
 
 
 def _events(chance: random.Random, requests: int, producer: str) -> Iterator[Event]:
-    makers = {"resource": _resource, "exposure": _exposure, "conversion": _conversion}
+    makers = {
+        "resource": _resource,
+        "exposure": _exposure,
+        "conversion": _conversion,
+        "log": _log,
+        "span": _span,
+        "evaluation": _evaluation,
+        "device_event": _device_event,
+    }
     for number in range(requests):
         at = START_MICROS + number * 360 * MICROS // requests
         yield Event("request", _header(chance, producer, number, at) | _request(chance))
         if number % 10 == 0:
             for schema, make in makers.items():
-                fields = _header(chance, producer, number // 10, at) | make(chance)
+                header = _header(chance, producer, number // 10, at)
+                fields = header | make(chance)
+                if schema == "span":
+                    fields["start_time"] = header["event_time"] - chance.randint(0, 5 * MICROS)
                 yield Event(schema, fields)
 
 
@@ -205,9 +216,13 @@ def _header(chance: random.Random, producer: str, sequence: int, at: int) -> dic
     }
 
 
+def _maybe(chance: random.Random, value: Any, missing: float = 0.1) -> Any:
+    return None if chance.random() < missing else value
+
+
 def _request(chance: random.Random) -> dict[str, Any]:
     def maybe(value: Any, missing: float = 0.1) -> Any:
-        return None if chance.random() < missing else value
+        return _maybe(chance, value, missing)
 
     first = chance.lognormvariate(-1, 1)
     duration = first + chance.lognormvariate(0, 1)
@@ -260,4 +275,100 @@ def _conversion(chance: random.Random) -> dict[str, Any]:
     return _exposure(chance) | {
         "metric": chance.choice(["signup", "spend"]),
         "value": chance.choice([1.0, chance.uniform(-1000, 1000)]),
+    }
+
+
+def _attributes(chance: random.Random) -> list[dict[str, str]]:
+    keys = chance.sample(["http.route", "thread.name", "größe", ""], chance.randint(0, 4))
+    return [{"key": key, "value": chance.choice(["", "1", '{"a": [1]}', "ü"])} for key in keys]
+
+
+def _context(chance: random.Random) -> dict[str, Any]:
+    return {
+        "host_name": _maybe(chance, "gpu-1", 0.5),
+        "otel_scope_name": _maybe(chance, "app.chat"),
+        "trace_id": f"{chance.getrandbits(128):032x}",
+        "span_id": f"{chance.getrandbits(64):016x}",
+        "trace_flags": _maybe(chance, chance.choice([0, 1, 255])),
+        "error_type": _maybe(chance, "timeout", 0.8),
+        "attributes": _attributes(chance),
+    }
+
+
+def _log(chance: random.Random) -> dict[str, Any]:
+    return _context(chance) | {
+        "trace_id": _maybe(chance, f"{chance.getrandbits(128):032x}", 0.3),
+        "observed_time": _maybe(chance, START_MICROS + chance.randint(0, 10**9), 0.5),
+        "severity_number": _maybe(chance, chance.randint(1, 24)),
+        "severity_text": _maybe(chance, "warning"),
+        "body": chance.choice(["", "answered", "x" * 1000, '{"n": 1}', "größer\nals"]),
+        "event_name": _maybe(chance, "gen_ai.evaluation.result", 0.8),
+        "exception_type": _maybe(chance, "TimeoutError", 0.8),
+        "exception_message": _maybe(chance, "übermäßig", 0.8),
+        "exception_stacktrace": _maybe(chance, 'File "x.py", line 1\n  f()', 0.8),
+    }
+
+
+def _span(chance: random.Random) -> dict[str, Any]:
+    event = {"time": START_MICROS, "name": "exception", "attributes": '{"exception.type": "E"}'}
+    link = {"trace_id": "a" * 32, "span_id": "b" * 16, "attributes": ""}
+    return _context(chance) | {
+        "parent_span_id": _maybe(chance, f"{chance.getrandbits(64):016x}", 0.3),
+        "trace_state": _maybe(chance, "vendor=1", 0.8),
+        "name": chance.choice(["chat large", "POST /v1/chat", ""]),
+        "kind": chance.choice(["internal", "server", "client"]),
+        "status_code": chance.choice(["unset", "ok", "error"]),
+        "status_message": _maybe(chance, "überlastet", 0.8),
+        "gen_ai_operation_name": _maybe(chance, "chat", 0.5),
+        "gen_ai_provider_name": _maybe(chance, "vllm", 0.5),
+        "gen_ai_request_model": _maybe(chance, "large", 0.5),
+        "gen_ai_response_model": _maybe(chance, "large-0301", 0.5),
+        "gen_ai_usage_input_tokens": _maybe(chance, chance.randint(0, 100_000)),
+        "gen_ai_usage_output_tokens": _maybe(chance, chance.randint(0, 5_000)),
+        "gen_ai_usage_cache_read_input_tokens": _maybe(chance, 0),
+        "gen_ai_usage_reasoning_output_tokens": _maybe(chance, 10**12),
+        "events": [event] * chance.randint(0, 3),
+        "links": [link] * chance.randint(0, 2),
+    }
+
+
+def _evaluation(chance: random.Random) -> dict[str, Any]:
+    scored = chance.random() < 0.8
+    return {
+        "kind": chance.choice(["test_set", "judge", "drift_probe", "user_feedback"]),
+        "gen_ai_provider_name": _maybe(chance, "vllm"),
+        "gen_ai_request_model": chance.choice(["large", "small", ""]),
+        "gen_ai_evaluation_name": chance.choice(["accuracy", "satisfaction"]),
+        "gen_ai_evaluation_score_value": (
+            chance.choice([0.0, 1.0, -1.0, chance.uniform(-10, 10), 1e6]) if scored else None
+        ),
+        "gen_ai_evaluation_score_label": _maybe(chance, "correct", 0.5),
+        "passed": chance.choice([True, False, None]) if scored else None,
+        "error_type": None if scored else "judge_failed",
+        "test_set": _maybe(chance, "mt_bench", 0.5),
+        "question_id": _maybe(chance, str(chance.randint(81, 160)), 0.5),
+        "turn": _maybe(chance, chance.randint(1, 2), 0.5),
+        "judge": _maybe(chance, "gpt-4"),
+        "duration_seconds": _maybe(chance, chance.lognormvariate(0, 1), 0.3),
+        "gen_ai_evaluation_explanation": _maybe(chance, "weil es so ist: ja, größer", 0.5),
+        "user_id": _maybe(chance, f"user-{chance.randint(1, 500)}"),
+        "session_id": _maybe(chance, "session-1"),
+        "trace_id": _maybe(chance, f"{chance.getrandbits(128):032x}"),
+        "span_id": _maybe(chance, f"{chance.getrandbits(64):016x}"),
+    }
+
+
+def _device_event(chance: random.Random) -> dict[str, Any]:
+    return {
+        "host_name": chance.choice(["gpu-1", "gpu-2"]),
+        "device": chance.choice(["GPU-0", ""]),
+        "gpu_index": _maybe(chance, chance.randint(0, 7)),
+        "pci_bus_id": _maybe(chance, "0000:3b:00.0"),
+        "kind": chance.choice(["xid", "throttle", "ecc", "fell_off_the_bus", "other"]),
+        "code": _maybe(chance, chance.choice([79, 2**40])),
+        "severity": chance.choice(["info", "warning", "error", "critical"]),
+        "text": chance.choice(["GPU has fallen off the bus.", ""]),
+        "state_before": _maybe(chance, "none", 0.5),
+        "state_after": _maybe(chance, "hw_thermal_slowdown", 0.5),
+        "process_pid": _maybe(chance, chance.randint(1, 10**6), 0.5),
     }

@@ -103,6 +103,25 @@ def conversion_measures(records: Sequence[Record]) -> Row:
     }
 
 
+def evaluation_measures(records: Sequence[Record]) -> Row:
+    """The measures of evaluations.v1."""
+    scores = values_of(records, "gen_ai_evaluation_score_value")
+    verdicts = values_of(records, "passed")
+    squares = sum(round(Fraction(score) * MICROS) ** 2 for score in scores)
+    return {
+        "evaluations": len(records),
+        "errors": len(values_of(records, "error_type")),
+        "scored": len(scores),
+        "score_micros": micros(scores),
+        "score_sum_of_squares": Decimal(squares).scaleb(-12),
+        "score_min": min(scores, default=None),
+        "score_max": max(scores, default=None),
+        "judged": len(verdicts),
+        "passed": verdicts.count(True),
+        **_histogram(records, "duration_seconds", "duration"),
+    }
+
+
 def resource_measures(records: Sequence[Record]) -> Row:
     """The measures of resources.v1, of records whose metric was made the field ``value``."""
     values = values_of(records, "value")
@@ -163,6 +182,19 @@ CONVERSIONS = Signal(
     "conversion_aggregates",
     {"experiment": "experiment", "variant": "variant", "metric": "metric"},
     conversion_measures,
+)
+
+EVALUATIONS = Signal(
+    "evaluations.v1",
+    "evaluation_aggregates",
+    {
+        "service": "service_name",
+        "environment": "deployment_environment_name",
+        "model": "gen_ai_request_model",
+        "metric": "gen_ai_evaluation_name",
+        "kind": "kind",
+    },
+    evaluation_measures,
 )
 
 

@@ -1,6 +1,7 @@
 """Whole tables compared with what the oracle says, row by row and column by column."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import oracle
@@ -20,14 +21,36 @@ VIEWS = {
     "resource": "resources",
     "exposure": "exposures",
     "conversion": "conversions",
+    "log": "logs",
+    "span": "spans",
+    "evaluation": "evaluations",
+    "device_event": "device_events",
+}
+# Fields that a query tells as something else than the number or the records that were written.
+TOLD = {
+    "event_time": "toUnixTimestamp64Micro(event_time)",
+    "start_time": "toUnixTimestamp64Micro(start_time)",
+    "observed_time": "toUnixTimestamp64Micro(observed_time)",
+    "experiments": "arrayMap(e -> [e.experiment, e.variant], experiments)",
+    "attributes": "arrayMap(a -> [a.key, a.value], attributes)",
+    "events": (
+        "arrayMap(e -> [toString(toUnixTimestamp64Micro(e.time)), e.name, e.attributes], events)"
+    ),
+    "links": "arrayMap(l -> [l.trace_id, l.span_id, l.attributes], links)",
 }
 COUNTS = {
     "request_aggregates": "requests",
     "resource_aggregates": "samples",
     "exposure_aggregates": "exposures",
     "conversion_aggregates": "conversions",
+    "evaluation_aggregates": "evaluations",
 }
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+def aggregated(log: Log) -> int:
+    """How many events of a log the aggregation counts."""
+    return sum(len(log.of(name.removesuffix("_aggregates"))) for name in COUNTS)
 
 
 def counted(stack: Stack) -> tuple[int, ...] | None:
@@ -44,11 +67,9 @@ def counted(stack: Stack) -> tuple[int, ...] | None:
 def expected_counts(log: Log) -> tuple[int, ...]:
     """What ``counted`` must come to."""
     samples = len(oracle.by_metric(log.of("resource"), RESOURCE_METRICS))
-    requests, resources, exposures, conversions = (len(log.of(schema)) for schema in VIEWS)
-    return (
-        *(requests, resources, exposures, conversions),
-        *(requests, samples, exposures, conversions),
-    )
+    raw = {schema: len(log.of(schema)) for schema in VIEWS}
+    events = raw | {"resource": samples}
+    return (*raw.values(), *(events[name.removesuffix("_aggregates")] for name in COUNTS))
 
 
 def assert_same(found: Iterable[Sequence[Any]], expected: Iterable[Sequence[Any]]) -> None:
@@ -69,11 +90,7 @@ def assert_raw_rows(stack: Stack, log: Log) -> None:
     assert log.records
     for schema, view in VIEWS.items():
         fields = [field["name"] for field in SCHEMAS[schema]["fields"]]
-        selected = {
-            "event_time": "toUnixTimestamp64Micro(event_time)",
-            "experiments": "arrayMap(e -> [e.experiment, e.variant], experiments)",
-        }
-        columns = ", ".join(selected.get(field, field) for field in fields)
+        columns = ", ".join(TOLD.get(field, field) for field in fields)
         found = stack.query(
             f"SELECT kafka_topic_id, kafka_partition, kafka_offset, {columns} FROM {view}"  # noqa: S608 -- names of this file
         )
@@ -93,7 +110,7 @@ def assert_raw_rows(stack: Stack, log: Log) -> None:
 def plain(value: Any) -> Any:
     """A field's value as a query answers it."""
     if isinstance(value, list):
-        return [list(item.values()) for item in value]
+        return [[str(field) for field in item.values()] for item in value]
     return value
 
 
@@ -105,6 +122,7 @@ def assert_aggregates(stack: Stack, log: Log, block_length: int) -> None:
         (oracle.RESOURCES, samples),
         (oracle.EXPOSURES, log.of("exposure")),
         (oracle.CONVERSIONS, log.of("conversion")),
+        (oracle.EVALUATIONS, log.of("evaluation")),
     ):
         expected = oracle.block_rows(signal, records, stack.topic_ids(), block_length)
         if not expected:
@@ -147,6 +165,30 @@ def assert_windows(stack: Stack, log: Log, seconds: int, view: str) -> None:
     assert_same(
         errors, [(*key, *error) for key, records in groups.items() for error in _errors(records)]
     )
+
+
+def assert_evaluation_windows(stack: Stack, log: Log, seconds: int) -> None:
+    """A view of evaluations tells of every window its exact sums, mean, extremes and rates."""
+    groups = oracle.windows(oracle.EVALUATIONS, log.of("evaluation"), seconds)
+    dimensions = list(oracle.EVALUATIONS.dimensions)
+    columns = [
+        "toUnixTimestamp(window_start)", *dimensions, "evaluations", "errors", "scored",
+        "score_sum", "score_mean", "score_min", "score_max", "passed", "failed", "pass_rate",
+        "durations",
+    ]  # fmt: skip
+    found = stack.query(f"SELECT {', '.join(columns)} FROM evaluations_{_suffix(seconds)}")  # noqa: S608 -- as above
+    expected = []
+    for key, records in groups.items():
+        exact = oracle.evaluation_measures(records)
+        total, scored = Decimal(exact["score_micros"]).scaleb(-6), exact["scored"]
+        judged, passed = exact["judged"], exact["passed"]
+        expected.append(
+            (*key, exact["evaluations"], exact["errors"], scored, total,
+             float(total) / scored if scored else None,
+             exact["score_min"], exact["score_max"],
+             passed, judged - passed, passed / judged if judged else None, exact["durations"])
+        )  # fmt: skip
+    assert_same(found, expected)
 
 
 def _errors(records: Sequence[Record]) -> list[tuple[str, int]]:

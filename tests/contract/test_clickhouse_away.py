@@ -10,13 +10,13 @@ from conftest import BLOCK_LENGTH
 from load import Log, make_events
 from pipeline import Stack, Worker, wait_until
 from proxy import Mode, Proxy
-from tables import assert_aggregates, assert_raw_rows, counted, expected_counts
+from tables import aggregated, assert_aggregates, assert_raw_rows, counted, expected_counts
 
 from inferwatch.embedded.clickhouse import EmbeddedClickHouse
 from inferwatch_clickhouse.migrate import migrate
 from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_schemas.admin import SILENT
-from inferwatch_schemas.topics import SOURCES
+from inferwatch_schemas.topics import PUBLISHED
 
 PART = 5_000
 FLUSH_BYTES = 100_000
@@ -86,7 +86,7 @@ def committed(stack: Stack) -> dict[tuple[str, int], int]:
     consumer = Consumer({**stack.kafka.confluent(), "group.id": "inferwatch-sink"}, logger=SILENT)
     asked = [
         TopicPartition(topic.name, partition)
-        for topic in SOURCES
+        for topic in PUBLISHED
         for partition in range(topic.partitions)
     ]
     found = consumer.committed(asked, timeout=20)
@@ -144,7 +144,7 @@ def test_it_hangs(direct: Stack, proxy: Proxy, worker: Worker, log: Log) -> None
     since = time.monotonic()
     wait_until(
         lambda: (worker.metric("inferwatch_events_total"), time.monotonic() - since),
-        lambda now: now[0] >= len(log.records) and now[1] > 1.5 * direct.session_seconds,
+        lambda now: now[0] >= aggregated(log) and now[1] > 1.5 * direct.session_seconds,
         worker,
         seconds=30,
     )

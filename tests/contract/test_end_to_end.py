@@ -1,5 +1,6 @@
 """Two workers share the partitions, one is killed half way, and every row comes out exact."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from load import Log, Publishing, make_events
 from pipeline import Stack, wait_until
 from tables import (
     assert_aggregates,
+    assert_evaluation_windows,
     assert_raw_rows,
     assert_windows,
     counted,
@@ -66,6 +68,22 @@ def test_every_aggregate_row_is_exact(stack: Stack, log: Log) -> None:
 def test_every_window_is_exact(stack: Stack, log: Log, seconds: int) -> None:
     """The views sum windows up over blocks and partitions, late events included."""
     assert_windows(stack, log, seconds, "requests")
+
+
+@pytest.mark.parametrize("seconds", [10, 60, 3600])
+def test_every_window_of_evaluations_is_exact(stack: Stack, log: Log, seconds: int) -> None:
+    """Scores that are missing count nowhere, and sums, means and rates are the oracle's."""
+    assert_evaluation_windows(stack, log, seconds)
+
+
+def test_no_event_is_missing(stack: Stack, log: Log) -> None:
+    """What was published is what the views of loss say was made, and all of it landed."""
+    found = stack.query(
+        "SELECT topic, sum(made), sum(landed), sum(missing), sum(resent) FROM producer_gaps "
+        "GROUP BY topic"
+    )
+    published = Counter(record.topic for record in log.records)
+    assert sorted(found) == sorted((name, n, n, 0, 0) for name, n in published.items())
 
 
 def test_nothing_was_buried(stack: Stack, log: Log) -> None:

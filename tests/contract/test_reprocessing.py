@@ -1,23 +1,32 @@
 """Reading the same log again changes nothing: not by other groups, offsets or sizes of fetches."""
 
+import operator
+
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from conftest import BLOCK_LENGTH
 from load import Log, make_events
 from pipeline import Stack, Worker, wait_until
-from tables import assert_aggregates, assert_raw_rows, counted, expected_counts
+from tables import (
+    COUNTS,
+    VIEWS,
+    aggregated,
+    assert_aggregates,
+    assert_raw_rows,
+    counted,
+    expected_counts,
+)
 
 from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.topics import REQUESTS, TOPICS
 
 EVENTS = 6_000
 GARBAGE = 5
-AGGREGATES = ("request", "resource", "exposure", "conversion")
 # Where a row came to lie, and when, may differ; what it says may not.
 PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset")
 TABLES: dict[str, tuple[str, ...]] = {
-    **{f"{name}_aggregates": PLACE for name in AGGREGATES},
-    **{f"{name}s": () for name in AGGREGATES},
+    **dict.fromkeys(COUNTS, PLACE),
+    **dict.fromkeys(VIEWS.values(), ()),
     "dead_letters": (*PLACE, "reader", "found_at"),
 }
 
@@ -66,19 +75,20 @@ def before(stack: Stack, log: Log) -> dict[str, tuple[int, str]]:
 
 def read_all(worker: Worker, log: Log) -> None:
     """Wait until a worker has counted and landed the whole log by itself, then stop it."""
-    records = len(log.records)
-    sources = [f"{name}s" for name in AGGREGATES]
+    due = (aggregated(log), len(log.records), GARBAGE)
 
     def progress() -> tuple[float, float, float]:
         return (
             worker.metric("inferwatch_events_total"),
-            sum(worker.metric("inferwatch_sink_rows_total", table=table) for table in sources),
+            sum(
+                worker.metric("inferwatch_sink_rows_total", table=table) for table in VIEWS.values()
+            ),
             worker.metric("inferwatch_sink_rows_total", table="dead_letters"),
         )
 
     wait_until(
         progress,
-        lambda found: min(found[:2]) >= records and found[2] >= GARBAGE,
+        lambda found: all(map(operator.ge, found, due)),
         worker,
         seconds=60,
     )

@@ -1,10 +1,14 @@
 """Public traces come out of ClickHouse with the numbers that their authors' files have."""
 
+import csv
 import gzip
 import json
 import os
 import re
 import subprocess
+from collections import defaultdict
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -27,6 +31,7 @@ HILLSTROM = {
 LEVELS = (
     "0100", "0200", "0300", "0400", "0500", "0600", "0700", "0800", "0900", "1000", "1500", "2000",
 )  # fmt: skip
+SCORES = DATA / "mtbench/gpt4_single_scores.csv.gz"
 TWICE = "azure-twice"
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the traces are not at {DATA}")
@@ -57,16 +62,19 @@ def landed(stack: Stack) -> Stack:
             stack, "vllm_burstgpt",
             *sorted(DATA.glob("vllm_burstgpt/requests_*")),
         )  # fmt: skip
+        scores = replay(stack, "mtbench", SCORES)
         experiment = replay(stack, "hillstrom", DATA / "hillstrom/hillstrom.csv.gz")
         wait_until(
             lambda: stack.query(
                 "SELECT (SELECT count() FROM requests),"
                 " (SELECT count() FROM exposures) + (SELECT count() FROM conversions),"
+                " (SELECT count() FROM evaluations),"
                 " (SELECT sum(requests) FROM requests_1m),"
                 " (SELECT sum(exposures) FROM exposures_1h) +"
-                " (SELECT sum(conversions) FROM conversions_1h)"
+                " (SELECT sum(conversions) FROM conversions_1h),"
+                " (SELECT sum(evaluations) FROM evaluations_1h)"
             ),
-            lambda found: found == [(requests, experiment, requests, experiment)],
+            lambda found: found == [(requests, experiment, scores, requests, experiment, scores)],
             worker,
             seconds=60,
         )
@@ -133,3 +141,30 @@ def test_hillstrom_is_exact(landed: Stack) -> None:
         "SELECT variant, exposures, conversions FROM experiments WHERE metric = 'conversion'"
     )
     assert {variant: (users, bought) for variant, users, bought in found} == HILLSTROM
+
+
+def test_mtbench_means_leave_out_failed_judgments(landed: Stack) -> None:
+    """Each model's mean score is that of its scores in the file that are not -1."""
+    given: dict[str, list[Fraction]] = defaultdict(list)
+    with gzip.open(SCORES, "rt") as file:
+        for row in csv.DictReader(file):
+            given[row["model"]].append(Fraction(row["score"]))
+    assert (len(given), sum(scores.count(Fraction(-1)) for scores in given.values())) == (10, 4)
+    kept = {model: [s for s in scores if s != -1] for model, scores in given.items()}
+    sums = {model: float(sum(scores)) for model, scores in kept.items()}
+    found = landed.query(
+        "SELECT model, sum(evaluations), sum(errors), sum(scored), sum(score_sum),"
+        " toFloat64(sum(score_sum)) / sum(scored), min(score_min), max(score_max), sum(failed)"
+        " FROM evaluations_1h WHERE service = 'mt-bench' AND kind = 'judge' GROUP BY model"
+    )
+    assert {model: numbers for model, *numbers in found} == {
+        model: [
+            len(given[model]), len(given[model]) - len(scores), len(scores),
+            Decimal(sums[model]), sums[model] / len(scores),
+            float(min(scores)), float(max(scores)), 0,
+        ]
+        for model, scores in kept.items()
+    }  # fmt: skip
+    means = dict(landed.query("SELECT model, avg(score) FROM evaluations GROUP BY model"))
+    for model, scores in kept.items():
+        assert means[model] == pytest.approx(float(sum(scores) / len(scores)), rel=1e-12)

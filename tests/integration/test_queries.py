@@ -108,7 +108,9 @@ def test_nothing_stored_is_nothing_and_no_error(empty: ClickHouse) -> None:
     assert queries.service_rates(empty, NOON, 60) == ()
     assert queries.latest_window(empty) is None
     assert queries.dead_letters_by_reason(empty) == {}
-    assert queries.totals(empty) == Totals(0, 0, 0, 0, None, None, None, None, None, None, 0, 0, 0)
+    assert queries.totals(empty) == Totals(
+        0, 0, 0, 0, None, None, None, None, None, None, 0, 0, 0, 0
+    )
     assert set(queries.stored_records(empty).values()) == {0}
 
 

@@ -17,7 +17,7 @@ from inferwatch.embedded.broker import EmbeddedBroker
 from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import PinnedRegistry
-from inferwatch_schemas.topics import REQUESTS, RESOURCES, SOURCES
+from inferwatch_schemas.topics import PUBLISHED, REQUESTS, RESOURCES
 from inferwatch_schemas.wire import decode
 
 PROGRAM = [sys.executable, "-c", "from inferwatch.main import run; run()", "replay"]
@@ -31,7 +31,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
     """Yield a broker with the topics of the catalogue."""
     with EmbeddedBroker(tmp_path_factory.mktemp("broker")) as broker:
         settings = KafkaSettings(broker.bootstrap_servers)
-        TopicAdmin(settings).create(SOURCES)
+        TopicAdmin(settings).create(PUBLISHED)
         yield settings
 
 

@@ -108,7 +108,9 @@ def reader_of(topic: Topic, registry: Registry | None = None) -> ChunkReader:
     return ChunkReader(topic, registry or Registry(), fields)
 
 
-READERS = {name: reader_of(topic_of(name)) for name in ("request", "resource", "conversion")}
+READERS = {
+    name: reader_of(topic_of(name)) for name in ("request", "resource", "conversion", "evaluation")
+}
 
 
 def read(name: str, chunk: Chunk) -> tuple[list[Part], list[BadRecord]]:
@@ -126,7 +128,7 @@ def identity(fields: Mapping[str, Any]) -> tuple[Any, ...]:
     """What tells an aggregate row from others: all that is no measure, version or first offset."""
     names = (
         "signal", "service", "environment", "provider", "model", "endpoint", "host", "device",
-        "experiment", "variant", "metric", "window_start", "topic_id", "partition", "block",
+        "experiment", "variant", "metric", "kind", "window_start", "topic_id", "partition", "block",
     )  # fmt: skip
     return tuple(fields.get(name) for name in names)
 

@@ -89,6 +89,24 @@ CONVERSIONS = st.fixed_dictionaries(
     }
 )
 
+SCORES = st.one_of(
+    st.none(), st.sampled_from([0.0, -0.0, 1e6, -1e6, 5e-7, -1.5e-6]), st.floats(-1e6, 1e6)
+)
+EVALUATIONS = st.fixed_dictionaries(
+    {
+        "event_time": TIMES,
+        "service_name": TEXTS,
+        "deployment_environment_name": st.just("production"),
+        "gen_ai_request_model": TEXTS,
+        "gen_ai_evaluation_name": st.sampled_from(["accuracy", ""]),
+        "kind": st.sampled_from(["judge", "test_set"]),
+        "gen_ai_evaluation_score_value": SCORES,
+        "passed": st.sampled_from([None, True, False]),
+        "error_type": st.one_of(st.none(), TEXTS),
+        "duration_seconds": SECONDS,
+    }
+)
+
 
 def _of_writer(value: Value) -> Value:
     event, schema_id = value
@@ -104,4 +122,5 @@ BY_NAME: dict[str, st.SearchStrategy[Value]] = {
     "request": st.tuples(REQUESTS, WRITERS).map(_of_writer),
     "resource": st.tuples(RESOURCES, st.none()),
     "conversion": st.tuples(CONVERSIONS, st.none()),
+    "evaluation": st.tuples(EVALUATIONS, st.none()),
 }

@@ -104,6 +104,31 @@ def conversions(group: list[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def evaluations(group: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Measures of a group of evaluations."""
+    scores = [e["gen_ai_evaluation_score_value"] for e in group]
+    there = [score for score in scores if score is not None]
+    durations = [e["duration_seconds"] for e in group if e["duration_seconds"] is not None]
+    verdicts = [e["passed"] for e in group if e["passed"] is not None]
+    bins, counts = histogram(durations)
+    squares = sum(millionths(score) ** 2 for score in there)
+    return {
+        "evaluations": len(group),
+        "errors": sum(e["error_type"] is not None for e in group),
+        "scored": len(there),
+        "score_micros": sum(map(millionths, there)),
+        "score_sum_of_squares": Decimal(squares).scaleb(-12, EXACT),
+        "score_min": min(there, default=None),
+        "score_max": max(there, default=None),
+        "judged": len(verdicts),
+        "passed": sum(verdicts),
+        "durations": len(durations),
+        "duration_micros": sum(map(millionths, durations)),
+        "duration_bin_indexes": bins,
+        "duration_bin_counts": counts,
+    }
+
+
 KINDS = {
     "request": (
         "requests.v1",
@@ -125,6 +150,17 @@ KINDS = {
         "conversions.v1",
         {"experiment": "experiment", "variant": "variant", "metric": "metric"},
         conversions,
+    ),
+    "evaluation": (
+        "evaluations.v1",
+        {
+            "service": "service_name",
+            "environment": "deployment_environment_name",
+            "model": "gen_ai_request_model",
+            "metric": "gen_ai_evaluation_name",
+            "kind": "kind",
+        },
+        evaluations,
     ),
 }
 

@@ -48,8 +48,9 @@ class Schemas:
 def topic(*schemas: str, max_value_bytes: int = 1024) -> Topic:
     """Return a topic that carries these schemas."""
     return Topic(
-        "test.topic", "key", schemas, 1, 1, "delete", max_value_bytes, source=True, about="A test."
-    )
+        "test.topic", "key", schemas, 1, 1, "delete", max_value_bytes,
+        published=True, aggregated=True, about="A test.",
+    )  # fmt: skip
 
 
 def reader(

@@ -31,6 +31,8 @@ TYPES: dict[Kind, Any] = {
     Kind.SUM_OF_SQUARES: SQUARES,
     Kind.MINIMUM: "double",
     Kind.MAXIMUM: "double",
+    Kind.MINIMUM_OR_NULL: ["null", "double"],
+    Kind.MAXIMUM_OR_NULL: ["null", "double"],
     Kind.HISTOGRAM: LONGS,
     Kind.TALLY: {"type": "array", "items": "string"},
 }
@@ -219,7 +221,15 @@ def test_extremes_are_of_each_slot_without_nulls() -> None:
         assert (shown(accumulator), shown(accumulator, 1)) == expected
 
 
-@pytest.mark.parametrize("kind", [Kind.MINIMUM, Kind.MAXIMUM])
+def test_an_extreme_of_nothing_is_null() -> None:
+    """A slot without a value has no extreme; a number in its place would be taken for one."""
+    for kind, expected in ((Kind.MINIMUM_OR_NULL, -3.5), (Kind.MAXIMUM_OR_NULL, 2.0)):
+        accumulator = measured(kind)
+        add(accumulator, numbers([None, -3.5, None, 2.0]), [0, 1, 0, 1])
+        assert (shown(accumulator), shown(accumulator, 1)) == (None, expected)
+
+
+@pytest.mark.parametrize("kind", [Kind.MINIMUM, Kind.MAXIMUM_OR_NULL])
 @pytest.mark.parametrize("values", [[0.0, -0.0], [-0.0, 0.0], [-0.0]])
 def test_zeros_of_both_signs_are_one(kind: Kind, values: list[float]) -> None:
     """They are equal, so which one came first must not show in the bytes of a row."""

@@ -132,13 +132,13 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "DRAIN_SECONDS", 0.05)
 
 
-def test_it_reads_the_source_topics() -> None:
-    """The topics that services and hosts publish to, sorted."""
+def test_it_reads_what_it_counts() -> None:
+    """The topics of the signals, sorted; logs, spans and device events are not among them."""
 
     async def case(worker: Worker) -> None:
         assert worker.aggregation.topics == (
-            "inferwatch.conversions", "inferwatch.exposures", "inferwatch.requests",
-            "inferwatch.resources",
+            "inferwatch.conversions", "inferwatch.evaluations", "inferwatch.exposures",
+            "inferwatch.requests", "inferwatch.resources",
         )  # fmt: skip
 
     run(case)

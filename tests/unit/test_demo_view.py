@@ -39,6 +39,7 @@ FIGURES = ("15.0", "10.0%", "730 ms", "1.23 s", "5.68 s", "12,346", "$1,234.50")
 NO_TOTALS = Totals(
     requests=0, errors=0, input_tokens=0, output_tokens=0, cost_usd=None, p50=None, p95=None,
     p99=None, first_window=None, last_window=None, measurements=0, exposures=0, conversions=0,
+    evaluations=0,
 )  # fmt: skip
 
 
@@ -139,9 +140,10 @@ def test_summary_of_everything() -> None:
     totals = replace(
         NO_TOTALS, requests=2000, errors=30, input_tokens=5000, output_tokens=7000, cost_usd=1.5,
         p50=0.5, p95=1.5, p99=2.5, measurements=44, exposures=11, conversions=3,
+        evaluations=7,
         first_window=datetime(2026, 1, 1, tzinfo=UTC), last_window=datetime(2026, 1, 2, tzinfo=UTC),
     )  # fmt: skip
-    assert summary_lines(totals, Path("d"), place="database")[:5] == [
+    assert summary_lines(totals, Path("d"), place="database")[:6] == [
         "In this database, earlier demos included:",
         (
             "  2,000 requests between 2026-01-01 00:00:00 and 2026-01-02 00:00:00 UTC: "
@@ -149,5 +151,6 @@ def test_summary_of_everything() -> None:
         ),
         "  5,000 input and 7,000 output tokens, $1.50",
         "  11 exposures, 3 conversions",
+        "  7 evaluations",
         "  44 measurements of resources",
     ]

@@ -119,7 +119,8 @@ def test_every_statement_of_ours_may_run_twice() -> None:
     """Two workers may migrate at once, and a migration that broke off is run again."""
     again = re.compile(
         r"CREATE TABLE IF NOT EXISTS|CREATE OR REPLACE (?:VIEW|FUNCTION)"
-        r"|ALTER TABLE \w+ (?:ADD COLUMN IF NOT EXISTS|DROP COLUMN IF EXISTS|MODIFY)"
+        r"|ALTER TABLE \w+\s+(?:ADD (?:COLUMN|INDEX) IF NOT EXISTS|DROP COLUMN IF EXISTS|MODIFY"
+        r"|MATERIALIZE INDEX)"
         r"|DROP (?:TABLE|VIEW) IF EXISTS"
     )
     for migration in migrate.available():

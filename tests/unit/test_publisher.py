@@ -19,11 +19,12 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from inferwatch_agents.errors import PublishError
-from inferwatch_agents.publisher import Publisher, PublisherSettings
+from inferwatch_agents.publisher import KEY_FIELDS, Publisher, PublisherSettings
+from inferwatch_schemas import releases
 from inferwatch_schemas.errors import EncodeError, UnknownSchemaError
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import PinnedRegistry
-from inferwatch_schemas.topics import REQUESTS, SOURCES
+from inferwatch_schemas.topics import PUBLISHED, REQUESTS
 from inferwatch_schemas.wire import decode
 
 REQUEST = {
@@ -41,6 +42,34 @@ UNIT = {
     "variant": "control",
     "user_id": "u1",
 }
+TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+SERVICE = {"service_name": "assistant", "deployment_environment_name": "production"}
+UNCOUNTED: dict[str, dict[str, Any]] = {
+    "log": SERVICE | {"body": "answered"},
+    "span": SERVICE
+    | {
+        "start_time": 1,
+        "trace_id": TRACE_ID,
+        "span_id": SPAN_ID,
+        "name": "chat",
+        "kind": "client",
+        "status_code": "ok",
+    },
+    "evaluation": SERVICE
+    | {
+        "kind": "user_feedback",
+        "gen_ai_request_model": "gpt-4.1-mini",
+        "gen_ai_evaluation_name": "satisfaction",
+    },
+    "device_event": {
+        "host_name": "gpu-7",
+        "device": "GPU-0",
+        "kind": "xid",
+        "code": 79,
+        "severity": "critical",
+        "text": "GPU has fallen off the bus.",
+    },
+}
 SILENT = logging.getLogger("test.silent")
 SILENT.disabled = True
 # Listening on the lowest port needs root, and tcpmux is served nowhere.
@@ -53,7 +82,7 @@ def mock_broker() -> Iterator[KafkaSettings]:
     """Yield a broker inside this process that speaks Kafka's protocol and has the topics."""
     owner = AdminClient({"test.mock.num.brokers": 1, "bootstrap.servers": "x:1"}, logger=SILENT)
     broker = next(iter(owner.list_topics(timeout=10).brokers.values()))
-    for topic in SOURCES:
+    for topic in PUBLISHED:
         # The mock broker creates what it is asked for.
         owner.list_topics(topic.name, timeout=10)
     yield KafkaSettings(f"{broker.host}:{broker.port}")
@@ -134,18 +163,34 @@ def test_sequences_of_a_topic_have_no_gaps_and_ids_are_unique(mock_broker: Kafka
 
 
 def test_keys_are_those_of_the_catalogue(mock_broker: KafkaSettings) -> None:
-    """Host and user key their topics, and a key that is given wins."""
+    """Each topic is keyed by the field it names, and a key that is given wins."""
     publisher = Publisher(mock_broker, PinnedRegistry())
     publisher.publish("resource", RESOURCE)
     publisher.publish("exposure", UNIT)
     publisher.publish("conversion", UNIT | {"metric": "m", "value": 1.0}, key="other")
+    for schema, record in UNCOUNTED.items():
+        publisher.publish(schema, record)
     publisher.flush(10)
-    messages = read_all(mock_broker, 3, publisher.producer_id)
+    messages = read_all(mock_broker, 7, publisher.producer_id)
     assert {m.topic(): m.key() for m in messages} == {
         "inferwatch.resources": b"gpu-7",
         "inferwatch.exposures": b"u1",
         "inferwatch.conversions": b"other",
+        "inferwatch.logs": b"assistant",
+        "inferwatch.spans": TRACE_ID.encode(),
+        "inferwatch.evaluations": b"gpt-4.1-mini",
+        "inferwatch.device_events": b"gpu-7",
     }
+    (headers,) = (dict(m.headers()) for m in messages if m.topic() == "inferwatch.spans")
+    assert headers["traceparent"] == f"00-{TRACE_ID}-{SPAN_ID}-01".encode()
+
+
+def test_every_topic_of_services_has_a_key_field() -> None:
+    """What the catalogue says the key is, is a field that each event must have."""
+    for topic in PUBLISHED:
+        fields = releases.latest(topic.schemas[0]).schema["fields"]
+        (kind,) = (field["type"] for field in fields if field["name"] == KEY_FIELDS[topic.key])
+        assert kind == "string"
 
 
 def test_a_producer_has_another_id_at_each_start(mock_broker: KafkaSettings) -> None:
@@ -170,7 +215,7 @@ class FakeProducer:
     full: int = 0
     refuse: Callable[[str], Exception | None] = lambda _topic: None
     verdict: Callable[[], KafkaError | None] = lambda: None
-    topics: tuple[str, ...] = tuple(topic.name for topic in SOURCES)
+    topics: tuple[str, ...] = tuple(topic.name for topic in PUBLISHED)
     produced: list[tuple[str, bytes]] = field(default_factory=list)
     unacknowledged: list[tuple[str, bytes]] = field(default_factory=list)
     stuck: bool = False

@@ -173,7 +173,7 @@ def test_an_edited_release_is_told(folder: Path) -> None:
         (lambda pins: pins[1].update(id=1), "ids must rise"),
         (lambda pins: pins[0].update(id=0), "ids must rise"),
         (lambda pins: pins.reverse(), "ids must rise"),
-        (lambda pins: pins.pop(), "released/dead_letter.1.avsc has no pinned id"),
+        (lambda pins: pins.pop(8), "released/dead_letter.1.avsc has no pinned id"),
         (lambda pins: pins[0].update(version=2), "the versions of request are [2]"),
         (
             lambda pins: pins.append({**pins[0], "id": 99, "version": 2}),

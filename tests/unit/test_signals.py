@@ -9,7 +9,7 @@ from shown_rows import rows_of
 
 from inferwatch_schemas import releases
 from inferwatch_schemas.registry import PinnedRegistry
-from inferwatch_schemas.topics import AGGREGATES, SOURCES
+from inferwatch_schemas.topics import AGGREGATED, AGGREGATES
 from inferwatch_schemas.wire import Encoder, decode
 from inferwatch_streams.signals import (
     BLOCK_LENGTH,
@@ -29,7 +29,9 @@ EVENTS: dict[str, dict[str, object]] = {
     "resource": {"queue_size": 3.0},
     "exposure": {"experiment": "checkout"},
     "conversion": {"value": -1.5},
+    "evaluation": {"gen_ai_evaluation_score_value": 0.5, "passed": True},
 }
+COUNTS = (Kind.COUNT, Kind.COUNT_VALID, Kind.TALLY)
 each_signal = pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
 
 
@@ -37,12 +39,12 @@ def _types(schema: str) -> dict[str, object]:
     return {field["name"]: field["type"] for field in releases.latest(schema).schema["fields"]}
 
 
-def test_every_source_topic_is_counted_and_every_aggregate_schema_filled() -> None:
-    """No source topic is left out, and no row schema is without its signal."""
-    assert {signal.topic for signal in SIGNALS} == set(SOURCES)
+def test_every_aggregated_topic_is_counted_and_every_aggregate_schema_filled() -> None:
+    """No aggregated topic is left out, and no row schema is without its signal."""
+    assert {signal.topic for signal in SIGNALS} == set(AGGREGATED)
     assert sorted(signal.row for signal in SIGNALS) == sorted(AGGREGATES.schemas)
     assert {signal.schema for signal in SIGNALS} == {
-        schema for topic in SOURCES for schema in topic.schemas
+        schema for topic in AGGREGATED for schema in topic.schemas
     }
 
 
@@ -81,7 +83,7 @@ def test_what_belongs_to_the_version_of_the_signals() -> None:
     assert (BLOCK_LENGTH, WINDOW_SECONDS) == (65_536, 10)
     assert (MAX_NAMES, MAX_NAME_BYTES, OTHER) == (100, 256, "_OTHER")
     assert [signal.name for signal in SIGNALS] == [
-        "requests.v1", "resources.v1", "exposures.v1", "conversions.v1",
+        "requests.v1", "resources.v1", "exposures.v1", "conversions.v1", "evaluations.v1",
     ]  # fmt: skip
 
 
@@ -103,17 +105,18 @@ def test_sums_of_a_block_fit_their_fields(signal: Signal) -> None:
     limits = {f["name"]: f for f in releases.latest(signal.schema).schema["fields"]}
     for measure in signal.measures:
         for name in [measure.field] if measure.field else signal.unpivot:
+            if "boolean" in limits[name]["type"] or measure.kind in COUNTS:
+                continue
+            extreme = max(abs(limits[name]["minimum"]), abs(limits[name]["maximum"]))
             if measure.kind is Kind.SUM:
-                assert limits[name]["maximum"] * BLOCK_LENGTH < 2**63
+                assert extreme * BLOCK_LENGTH < 2**63
             if measure.kind is Kind.SUM_MICROS:
-                assert limits[name]["maximum"] * 10**6 * BLOCK_LENGTH < 2**63
+                assert extreme * 10**6 * BLOCK_LENGTH < 2**63
             if measure.kind is Kind.DECIMAL_SUM:
-                extreme = max(abs(limits[name]["minimum"]), abs(limits[name]["maximum"]))
                 # A value in millionths is an int64 on its way, unless it is a whole number.
                 assert limits[name]["type"] == ["null", "long"] or extreme * 10**6 < 2**63
                 assert Decimal(extreme) * BLOCK_LENGTH * 10**6 < Decimal(10) ** 38
             if measure.kind is Kind.SUM_OF_SQUARES:
-                extreme = max(abs(limits[name]["minimum"]), abs(limits[name]["maximum"]))
                 assert Decimal(extreme) ** 2 * BLOCK_LENGTH * 10**12 < Decimal(10) ** 38
 
 

@@ -6,7 +6,16 @@ import pytest
 
 from inferwatch_schemas import releases
 from inferwatch_schemas.admin import TopicState, differences
-from inferwatch_schemas.topics import BY_NAME, SOURCES, TOPICS, Topic, topic_of
+from inferwatch_schemas.topics import (
+    AGGREGATED,
+    AGGREGATES,
+    BY_NAME,
+    DEAD_LETTERS,
+    PUBLISHED,
+    TOPICS,
+    Topic,
+    topic_of,
+)
 
 
 def as_declared(topic: Topic) -> TopicState:
@@ -29,9 +38,9 @@ def test_names_and_subjects_are_unique() -> None:
     assert len(BY_NAME) == len(TOPICS)
 
 
-def test_sources_carry_what_identifies_an_event() -> None:
-    """Each source topic has one schema, with the fields by which loss can be counted."""
-    for topic in SOURCES:
+def test_published_topics_carry_what_identifies_an_event() -> None:
+    """Each topic of services has one schema, with the fields by which loss can be counted."""
+    for topic in PUBLISHED:
         (name,) = topic.schemas
         fields = {field["name"] for field in releases.latest(name).schema["fields"]}
         assert {"event_id", "producer_id", "sequence", "event_time"} <= fields
@@ -70,3 +79,9 @@ def test_each_difference_is_told() -> None:
     told = differences(topic, bare)
     assert len(told) == 1 + len(topic.config())
     assert "does not have cleanup.policy=delete" in told[1]
+
+
+def test_what_is_counted_is_published() -> None:
+    """The aggregation counts events of services, never what the stream processors write."""
+    assert set(AGGREGATED) <= set(PUBLISHED)
+    assert not any(topic.published for topic in (AGGREGATES, DEAD_LETTERS))

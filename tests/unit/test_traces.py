@@ -27,6 +27,7 @@ AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9799699,48
 PULSE = '{"timestamp": "82", "input_length": 3, "output_length": 1, "session_id": "s"}\n'
 CALL = '{"first_chunk_time": 0.5, "total_chunk_time": 1.5, "in_len": 7, "record_time": 100.25}\n'
 ENGINE = "timestamp,num_running,num_pending,gpu_kvcache_usage\n100.0,2,3,50.0\n"
+MTBENCH = "tstamp,model,question_id,turn,score\n1705687844.7634939,m,86,1,8.5\n"
 HILLSTROM = "segment,visit,conversion,spend\nMens E-Mail,1,1,29.99\nNo E-Mail,0,0,0.0\n"
 
 
@@ -182,6 +183,19 @@ def test_hillstrom_times_are_in_order_and_after_the_exposure() -> None:
     assert events == list(formats.events("hillstrom", [path]))
 
 
+def test_mtbench_facts() -> None:
+    """All judgments are there, and the four that failed have no score."""
+    path = public("mtbench/gpt4_single_scores.csv.gz")
+    events = encodable(formats.events("mtbench", [path]))
+    assert len(events) == 1_610
+    assert len({e.record["gen_ai_request_model"] for e in events}) == 10
+    scores = [e.record["gen_ai_evaluation_score_value"] for e in events]
+    assert (scores.count(None), scores.count(10.0), scores.count(9.5)) == (4, 506, 2)
+    assert {
+        e.record["error_type"] for e in events if e.record["gen_ai_evaluation_score_value"] is None
+    } == {"judge_failed"}
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
     """Return what writes a file and says where."""
@@ -211,6 +225,18 @@ def test_gzip_is_known_by_its_first_bytes(write: Write) -> None:
     packed = list(formats.events("ragpulse", [write("trace", gzip.compress(PULSE.encode()))]))
     assert plain == packed
     assert plain
+
+
+def test_mtbench_times_are_cut_off_to_microseconds(write: Write) -> None:
+    """The seventh decimal is dropped, and -1 is no score but a judge that failed."""
+    rows = MTBENCH + "1705687845,m,86,2,-1\n"
+    first, second = formats.events("mtbench", [write("m.csv", rows)])
+    assert first.event_time_micros == 1_705_687_844_763_493
+    assert (first.record["question_id"], first.record["turn"]) == ("86", 1)
+    assert first.record["gen_ai_evaluation_score_value"] == 8.5
+    assert first.record["error_type"] is None
+    assert second.record["gen_ai_evaluation_score_value"] is None
+    assert second.record["error_type"] == "judge_failed"
 
 
 def test_start_and_service_can_be_told(write: Write) -> None:
@@ -265,6 +291,9 @@ def test_hillstrom_makes_an_event_of_all_that_a_user_did(write: Write) -> None:
         ("vllm_burstgpt", "x", CALL, r"no level such as load0100 in its name"),
         ("vllm_burstgpt", "load1", ENGINE.replace("50.0", "150.0"), r"gpu_kvcache_usage is '150"),
         ("hillstrom", "h", HILLSTROM.replace("Mail,1,", "Mail,2,"), r"visit is '2'; expected 0 or"),
+        ("mtbench", "m", MTBENCH + "1,m,1,1,-2\n", r"line 3: score is '-2'; expected a number of"),
+        ("mtbench", "m", MTBENCH + "1,m,1,1,-.5\n", r"score is '-.5'; expected -1 or a number"),
+        ("mtbench", "m", MTBENCH + "x,m,1,1,1\n", r"tstamp is 'x'; expected a number of at"),
         ("nope", "n", "x", r"no trace format 'nope'; known are azure_llm_2023, ragpulse, vllm_"),
     ],
 )  # fmt: skip
@@ -285,8 +314,11 @@ def test_a_missing_file_is_told_before_anything_is_read(tmp_path: Path) -> None:
         formats.events("ragpulse", [tmp_path])
 
 
-def test_azure_refuses_another_start(write: Write) -> None:
-    """A trace with times of its own does not take a start."""
+@pytest.mark.parametrize(("name", "content"), [("azure_llm_2023", AZURE), ("mtbench", MTBENCH)])
+def test_a_trace_with_times_of_its_own_refuses_another_start(
+    write: Write, name: str, content: str
+) -> None:
+    """It is said, and which option to leave out."""
     options = TraceOptions(start=datetime(2030, 1, 1, tzinfo=UTC))
     with pytest.raises(TraceError, match=r"leave out --start"):
-        list(formats.events("azure_llm_2023", [write("code", AZURE)], options))
+        list(formats.events(name, [write("code", content)], options))

@@ -26,7 +26,7 @@ from inferwatch_schemas.columnar import compiling
 from inferwatch_schemas.columnar.chunk import Assignment
 from inferwatch_schemas.columnar.examples import example_values
 from inferwatch_schemas.kafka import KafkaSettings
-from inferwatch_schemas.topics import AGGREGATES, BY_NAME, REQUESTS, SOURCES, Topic
+from inferwatch_schemas.topics import AGGREGATED, AGGREGATES, BY_NAME, EVALUATIONS, REQUESTS, Topic
 from inferwatch_streams.aggregation import Aggregation
 from inferwatch_streams.rows import sender
 from inferwatch_streams.rows.sender import RowSender
@@ -88,13 +88,16 @@ class ClickHouse:
 
 def values_of(topic: Topic, groups: int, chance: random.Random) -> list[bytes | None]:
     """Records of a topic: events of so many groups, of several writers, and what is none."""
-    if topic not in SOURCES:
+    if topic not in AGGREGATED:
         return [*example_values(topic, 3), *BAD]
     (name,) = topic.schemas
     values: list[bytes | None] = list(BAD)
     for number in range(EVENTS):
         writer = chance.choice([None, NEWER, OLDER]) if topic == REQUESTS else None
-        value = encode(name, event_of(number % groups, chance), writer)
+        event = event_of(number % groups, chance)
+        if topic == EVALUATIONS:
+            event["gen_ai_request_model"] = "judged"
+        value = encode(name, event, writer)
         # Some end early, some late.
         values.append(value[:-2] if number % 50 == 7 else value + b"\0" * (number % 50 == 9))
     return values
@@ -120,6 +123,8 @@ def event_of(group: int, chance: random.Random) -> dict[str, Any]:
         "gpu_utilization_ratio": chance.choice([None, 0.5]),
         "gpu_temperature_celsius": -273.15,
         "memory_used_bytes": chance.choice([None, 10**18]),
+        "gen_ai_evaluation_score_value": chance.choice([None, 0.5]),
+        "passed": chance.choice([None, True]),
     }
 
 

@@ -19,7 +19,7 @@ from inferwatch_schemas.columnar.patience import read_patiently
 from inferwatch_schemas.columnar.reader import ChunkReader
 from inferwatch_schemas.columnar.waits import Waits
 from inferwatch_schemas.errors import EmitError
-from inferwatch_schemas.topics import BY_NAME, SOURCES, TOPICS
+from inferwatch_schemas.topics import AGGREGATED, BY_NAME, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -135,8 +135,8 @@ class Landing:
         for part in parts:
             self._loads.add(chunk, part, topic_id)
         metrics.SKIPPED.labels(chunk.topic).inc(len(bad))
-        # The aggregation reads the source topics and buries what is bad there.
-        if BY_NAME[chunk.topic] not in SOURCES:
+        # The aggregation buries what is bad in the topics that it counts.
+        if BY_NAME[chunk.topic] not in AGGREGATED:
             for record in bad:
                 self._burial.bury(chunk, record, topic_id)
         self._positions[chunk.topic, chunk.partition] = chunk.end

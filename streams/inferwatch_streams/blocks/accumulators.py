@@ -145,11 +145,12 @@ class ExactSums:
 
 
 class Extremes:
-    """MINIMUM and MAXIMUM: one double a slot."""
+    """MINIMUM, MAXIMUM and those that may be null: one double a slot."""
 
     def __init__(self, measure: Measure) -> None:
         self._name = measure.name
-        self._least = measure.kind is Kind.MINIMUM
+        self._least = measure.kind in (Kind.MINIMUM, Kind.MINIMUM_OR_NULL)
+        self._nullable = measure.kind in (Kind.MINIMUM_OR_NULL, Kind.MAXIMUM_OR_NULL)
         self._found = np.full(FIRST_CAPACITY, self._start, np.float64)
 
     @property
@@ -169,7 +170,11 @@ class Extremes:
 
     def show(self, slots: NDArray[np.int64]) -> dict[str, Cells]:
         """See ``Accumulator``."""
-        return {self._name: cells.doubles(self._found[slots])}
+        found = self._found[slots]
+        if self._nullable:
+            # Values of events are finite, so what it began with is no value.
+            return {self._name: cells.doubles_or_null(found, np.isfinite(found))}
+        return {self._name: cells.doubles(found)}
 
 
 class Histogram:
@@ -272,6 +277,8 @@ CONSTRUCTORS: Final[dict[Kind, Callable[[Measure], Accumulator]]] = {
     Kind.SUM_OF_SQUARES: ExactSums,
     Kind.MINIMUM: Extremes,
     Kind.MAXIMUM: Extremes,
+    Kind.MINIMUM_OR_NULL: Extremes,
+    Kind.MAXIMUM_OR_NULL: Extremes,
     Kind.HISTOGRAM: Histogram,
     Kind.TALLY: Tally,
 }

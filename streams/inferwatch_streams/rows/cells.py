@@ -81,6 +81,16 @@ def doubles(values: NDArray[np.float64]) -> Cells:
     return Cells(data, np.arange(0, 8 * len(values), 8), np.full(len(values), 8, np.int64))
 
 
+def doubles_or_null(values: NDArray[np.float64], valid: NDArray[np.bool_]) -> Cells:
+    """Avro's union of null and double, in this order: which of the two, then the double."""
+    size = 9
+    data = np.zeros(size * len(values) + SPARE, np.uint8)
+    rows = data[: size * len(values)].reshape(-1, size)
+    rows[:, 0] = np.where(valid, 2, 0)
+    rows[:, 1:] = np.ascontiguousarray(values, "<f8").view(np.uint8).reshape(-1, size - 1)
+    return Cells(data, np.arange(0, size * len(values), size), np.where(valid, size, 1))
+
+
 def blobs(values: Sequence[bytes]) -> Cells:
     """Avro's bytes."""
     lengths = np.array([len(value) for value in values], np.int64)

@@ -1,0 +1,214 @@
+"""How many events were made, landed and are missing, by producer and minute, against an oracle."""
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from avro_rows import store
+
+from inferwatch.embedded.clickhouse import EmbeddedClickHouse
+from inferwatch_clickhouse.client import ClickHouse
+from inferwatch_clickhouse.migrate import migrate
+from inferwatch_clickhouse.settings import ClickHouseSettings
+from inferwatch_schemas import releases
+from inferwatch_schemas.topics import PUBLISHED, Topic
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+NOON = 1_700_136_000_000_000  # 2023-11-16 12:00:00 UTC, in microseconds
+HOUR = 60 * MINUTE
+COLUMNS = "topic, producer_id, toUnixTimestamp(minute), sources, made, landed, missing, resent"
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+    """Yield the embedded ClickHouse."""
+    folder = tmp_path_factory.mktemp("clickhouse")
+    with EmbeddedClickHouse(folder / "data", folder) as running:
+        yield running
+
+
+@pytest.fixture
+def clickhouse(server: EmbeddedClickHouse, request: pytest.FixtureRequest) -> ClickHouse:
+    """Return a migrated database of the test's own."""
+    settings = ClickHouseSettings(url=server.url)
+    own = replace(settings, database="test_" + str(abs(hash(request.node.nodeid))))
+    migrate(own)
+    return ClickHouse(own)
+
+
+def source_field(topic: Topic) -> str:
+    """What tells where an event of a topic is from."""
+    names = {field["name"] for field in releases.latest(topic.schemas[0]).schema["fields"]}
+    return "service_name" if "service_name" in names else "host_name"
+
+
+def text(micros: int) -> str:
+    """A time as ClickHouse reads it."""
+    return datetime.fromtimestamp(micros / SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def between(clickhouse: ClickHouse, since: int, until: int) -> list[tuple[Any, ...]]:
+    """Rows of the view over a stretch of time."""
+    return clickhouse.query(
+        f"SELECT {COLUMNS} FROM producer_gaps_between(since = '{text(since)}', "  # noqa: S608  # names and times of this file
+        f"until = '{text(until)}') ORDER BY ALL"
+    )
+
+
+def expected(topic: str, landed: Mapping[str, list[Row]]) -> list[tuple[Any, ...]]:
+    """The view's rows of one topic, by walking each producer's numbers in order.
+
+    Args:
+        topic: Its name.
+        landed: Records by producer, each as often as it stands in Kafka.
+    """
+    found = []
+    for producer, rows in landed.items():
+        by_number: dict[int, list[Row]] = defaultdict(list)
+        for row in rows:
+            by_number[row["sequence"]].append(row)
+        made: Counter[int] = Counter()
+        kept: Counter[int] = Counter()
+        resent: Counter[int] = Counter()
+        sources: dict[int, set[str]] = defaultdict(set)
+        following = 0
+        for number in sorted(by_number):
+            copies = by_number[number]
+            minute = copies[0]["event_time"] // MINUTE * 60
+            made[minute] += number - following + 1
+            kept[minute] += 1
+            resent[minute] += len(copies) - 1
+            sources[minute].add(copies[0]["service_name"])
+            following = number + 1
+        found += [
+            (topic, producer, minute, sorted(sources[minute]), made[minute], kept[minute],
+             made[minute] - kept[minute], resent[minute])
+            for minute in made
+        ]  # fmt: skip
+    return sorted(found)
+
+
+def records(rng: random.Random) -> dict[str, list[Row]]:
+    """Three producers' records as Kafka has them: lost, late, and sent again ones among them."""
+    offset = 0
+    found: dict[str, list[Row]] = {}
+    for name in ("a", "b", "silent"):
+        rows: list[Row] = []
+        lost_until = -1
+        for sequence in range(rng.choice((1, 50, 2000))):
+            if rng.random() < 0.02:
+                lost_until = sequence + rng.choice((1, 5, 300))
+            if sequence < lost_until:
+                continue
+            at = NOON + sequence * rng.choice((1, 5 * SECOND))
+            # One that was silent for long lost most meanwhile; clocks go astray by hours.
+            at += 5 * HOUR * (name == "silent" and sequence > 25)
+            at += rng.randint(-5 * HOUR, 5 * HOUR) * (rng.random() < 0.02)
+            service = rng.choice(("chat", "chat", "search"))
+            for _ in range(1 + (rng.random() < 0.05) * rng.randint(1, 3)):
+                rows.append({
+                    "producer_id": name, "sequence": sequence, "event_time": at,
+                    "service_name": service, "kafka_topic_id": "t",
+                    "kafka_partition": offset % 4, "kafka_offset": offset,
+                })  # fmt: skip
+                offset += 1
+        found[name] = rows
+    return {name: rows for name, rows in found.items() if rows}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_number_is_accounted_for(clickhouse: ClickHouse, seed: int) -> None:
+    """Over all time, and over stretches whose producers' other numbers landed outside of them."""
+    rng = random.Random(seed)  # noqa: S311  # not for cryptography
+    landed = records(rng)
+    rows = [row for several in landed.values() for row in several]
+    # What ClickHouse did not acknowledge is inserted again.
+    inserted = rows + rng.sample(rows, len(rows) // 2)
+    rng.shuffle(inserted)
+    while inserted:
+        size = rng.randint(1, 1500)
+        store(clickhouse, "request", inserted[:size])
+        del inserted[:size]
+    exact = expected("inferwatch.requests", landed)
+    whole = clickhouse.query(f"SELECT {COLUMNS} FROM producer_gaps ORDER BY ALL")  # noqa: S608  # names of this file
+    assert whole == exact
+    assert sum(row[4] for row in exact) == sum(
+        max(row["sequence"] for row in several) + 1 for several in landed.values()
+    )
+    first, last = (pick(row[2] for row in exact) for pick in (min, max))
+    for _ in range(6):
+        since = rng.randrange(first - 60, last, 60)
+        until = since + rng.choice((60, 600, 3600, 86_400))
+        assert between(clickhouse, since * SECOND, until * SECOND) == [
+            row for row in exact if since <= row[2] < until
+        ]
+
+
+@pytest.mark.parametrize("topic", PUBLISHED, ids=lambda topic: topic.name)
+def test_every_topic_of_services_is_counted(clickhouse: ClickHouse, topic: Topic) -> None:
+    """Each table takes part, under its topic's name and by its service or host."""
+    store(
+        clickhouse,
+        topic.schemas[0],
+        [
+            {"producer_id": "p", "sequence": sequence, "event_time": NOON + sequence * MINUTE,
+             source_field(topic): "one", "kafka_offset": sequence}
+            for sequence in (1, 2, 5)
+        ],
+    )  # fmt: skip
+    noon = NOON // SECOND
+    assert clickhouse.query(f"SELECT {COLUMNS} FROM producer_gaps ORDER BY minute") == [  # noqa: S608  # names of this file
+        (topic.name, "p", noon + 60, ["one"], 2, 1, 1, 0),
+        (topic.name, "p", noon + 120, ["one"], 1, 1, 0, 0),
+        (topic.name, "p", noon + 300, ["one"], 3, 1, 2, 0),
+    ]
+
+
+def test_the_last_events_of_a_producer_cannot_be_missed(clickhouse: ClickHouse) -> None:
+    """What comes after the last number that landed is not known to have been made."""
+    rows = [{"producer_id": "died", "sequence": number, "event_time": NOON} for number in range(3)]
+    store(clickhouse, "log", [{**row, "kafka_offset": row["sequence"]} for row in rows])
+    assert clickhouse.query("SELECT made, landed, missing FROM producer_gaps") == [(3, 3, 0)]
+
+
+def test_a_producer_id_kept_over_a_restart_shows_as_resent(clickhouse: ClickHouse) -> None:
+    """Numbers that begin anew are told as sent again, each of them, and nothing as missing."""
+    rows = [
+        {"producer_id": "kept", "sequence": number % 10, "event_time": NOON + number * MINUTE,
+         "kafka_offset": number}
+        for number in range(15)
+    ]  # fmt: skip
+    store(clickhouse, "log", rows)
+    assert clickhouse.query(
+        "SELECT sum(made), sum(landed), sum(missing), sum(resent) FROM producer_gaps"
+    ) == [(10, 10, 0, 5)]
+
+
+def test_an_hour_is_read_without_the_other_weeks(clickhouse: ClickHouse) -> None:
+    """The stretch reaches the index: of weeks of events, an hour's are grouped by number."""
+    store(
+        clickhouse,
+        "request",
+        (
+            {"producer_id": "p", "sequence": minute, "event_time": NOON + minute * MINUTE,
+             "kafka_offset": minute}
+            for minute in range(40_000)
+        ),
+    )  # fmt: skip
+    plan = clickhouse.query(
+        "EXPLAIN indexes = 1 SELECT producer_id, max(sequence) FROM producer_sequences "  # noqa: S608  # times of this file
+        f"WHERE event_time >= '{text(NOON)}' AND event_time < '{text(NOON + HOUR)}' "
+        "AND topic = 'inferwatch.requests' GROUP BY producer_id"
+    )
+    granules = [found for (line,) in plan if (found := re.search(r"Granules: (\d+)/(\d+)", line))]
+    assert int(granules[0][2]) >= 5
+    assert int(granules[-1][1]) <= 2
+    assert len(between(clickhouse, NOON + HOUR, NOON + 2 * HOUR)) == 60
