@@ -42,6 +42,8 @@ PREFIX: Final = "INFERWATCH"
 UNKNOWN_ENVIRONMENT: Final = "unknown"
 # What a record takes in memory besides its texts, roughly.
 RECORD_BYTES: Final = 1000
+# librdkafka's own limits, which it passes over in silence.
+MOST_WAITING: Final = {"queue_events": 10_000_000, "queue_bytes": (2**31 - 1) * 1024}
 # HTTP requests that may end between two looks of the thread; more are not counted.
 MAX_ANSWERED: Final = 100_000
 
@@ -258,6 +260,11 @@ def _delivery(given: DeliverySettings | None, found: Mapping[str, str]) -> Deliv
     }
     settings = given or DeliverySettings(**converted(found, PREFIX, kinds, ConfigurationError))
     check_above_zero({name: getattr(settings, name) for name in kinds}, PREFIX, ConfigurationError)
+    for name, most in MOST_WAITING.items():
+        if (value := getattr(settings, name)) > most:
+            raise ConfigurationError(
+                f"{PREFIX}_{name.upper()} is {value}; Kafka's client takes {most} at most."
+            )
     return settings
 
 

@@ -66,6 +66,8 @@ class Delivery:
     """One process's way to Kafka; a forked child gets one of its own, under another producer id.
 
     Attributes:
+        settings: What may wait.
+        producer_id: Names this process in its events.
         outcomes: What became of events.
         faults: What failed inside.
     """
@@ -93,7 +95,7 @@ class Delivery:
         """
         self.outcomes = outcomes
         self.faults = faults
-        self._settings = settings
+        self.settings = settings
         self._make_sender = make_sender
         self._observe = observe
         # Held while the thread may hold a lock of others; a fork takes it first.
@@ -104,8 +106,8 @@ class Delivery:
 
     def _reset(self) -> None:
         self.producer_id = secrets.token_hex(8)
-        self._intake = Intake(self._settings.room())
-        self._backlog = Backlog(self._settings.room())
+        self._intake = Intake(self.settings.room())
+        self._backlog = Backlog(self.settings.room())
         self._sender = self._make_sender(self.producer_id)
         self._wake = threading.Event()
         self._idle = threading.Condition()
@@ -163,10 +165,10 @@ class Delivery:
         thread = self._thread
         if thread is None or self._deadline is not None:
             return
-        self._deadline = time.monotonic() + self._settings.flush_seconds
+        self._deadline = time.monotonic() + self.settings.flush_seconds
         self._wake.set()
         # The thread keeps to the deadline, but for one look at a broker that does not answer.
-        thread.join(self._settings.flush_seconds + ASK_SECONDS + CLOSING_SECONDS)
+        thread.join(self.settings.flush_seconds + ASK_SECONDS + CLOSING_SECONDS)
 
     def _sender_waits(self) -> bool:
         producer = self._sender.producer
