@@ -95,7 +95,11 @@ def read(item: Any, before: Usage = NOTHING) -> Usage:
     if usage is None and error is None and not announced and get("choices") is None:
         # Not the answer of a model, as far as is known here: its other fields mean something else.
         return before if get("prompt_token_ids") is None else _over(before, _token_ids(get))
-    said = Usage(model=_text(get("model")), finish_reason=_finish(get), error_type=error)
+    model, finish = _text(get("model")), _finish(get)
+    if usage is None and error is None and finish is None and model in (None, before.model):
+        # Most chunks of a stream, which are many.
+        return before
+    said = Usage(model=model, finish_reason=finish, error_type=error)
     if usage is not None:
         said = _over(said, _counted(_getter(usage), before))
     return _over(before, said)
@@ -163,11 +167,14 @@ def _finish(get: Callable[[str], Any]) -> str | None:
 def _error(get: Callable[[str], Any]) -> str | None:
     error = get("error")
     if error is None or not isinstance(_inside(error, "message"), str):
+        # A service's own object may have an error that means something else.
         return None
     return _text(_inside(error, "code")) or _text(_inside(error, "type")) or "error"
 
 
 def _over(before: Usage, new: Usage) -> Usage:
+    if before is NOTHING:
+        return new
     if before is NOTHING:
         return new
     return before._replace(
