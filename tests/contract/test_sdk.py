@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +16,45 @@ from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import REQUESTS
 from inferwatch_schemas.wire import decode
 
-SERVICE = Path(__file__).with_name("instrumented.py")
+FOLDER = Path(__file__).parent
 CALLS = 5
 
 
-@pytest.fixture(scope="module")
-def messages(stack: Stack) -> list[Any]:
-    """What the service left in Kafka when it had ended, in the order of the calls."""
+def run(stack: Stack, program: str) -> None:
+    """Run a monitored program to its end."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("INFERWATCH_")}
     subprocess.run(  # noqa: S603  # our own program, no shell
-        [sys.executable, str(SERVICE), stack.kafka.bootstrap_servers],
+        [sys.executable, str(FOLDER / program), stack.kafka.bootstrap_servers],
         env=own, timeout=60, check=True,
     )  # fmt: skip
-    consumer = Consumer({**stack.kafka.confluent(), "group.id": "sdk"}, logger=SILENT)
+
+
+def read(stack: Stack, service: str, count: int) -> list[Any]:
+    """So many records of a service, in each partition's order."""
+    consumer = Consumer({**stack.kafka.confluent(), "group.id": service}, logger=SILENT)
     consumer.assign(
         [TopicPartition(REQUESTS.name, p, OFFSET_BEGINNING) for p in range(REQUESTS.partitions)]
     )
     found: list[Any] = []
     try:
         for _ in range(100):
-            found += [m for m in consumer.consume(100, timeout=0.2) if m.error() is None]
-            if len(found) >= CALLS:
+            found += [
+                message
+                for message in consumer.consume(100, timeout=0.2)
+                if message.error() is None and message.key() == service.encode()
+            ]
+            if len(found) >= count:
                 break
     finally:
         consumer.close()
     return found
+
+
+@pytest.fixture(scope="module")
+def messages(stack: Stack) -> list[Any]:
+    """What the service left in Kafka when it had ended, in the order of the calls."""
+    run(stack, "instrumented.py")
+    return read(stack, "instrumented", CALLS)
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +99,13 @@ def test_fields_are_what_the_calls_were(records: list[dict[str, Any]]) -> None:
     assert (abandoned["error_type"], abandoned["gen_ai_request_model"]) == (None, "llama")
     assert abandoned["time_to_first_token_seconds"] is not None
     assert (own["gen_ai_operation_name"], own["gen_ai_usage_input_tokens"]) == ("embeddings", 8)
+
+
+def test_each_forked_process_is_a_producer_of_its_own(stack: Stack) -> None:
+    """Parent, worker and child lose nothing at their ends, and count from 0 each."""
+    run(stack, "forking.py")
+    sequences: dict[str, list[int]] = defaultdict(list)
+    for message in read(stack, "forking", 12):
+        record = decode(message.value(), PinnedRegistry())
+        sequences[record["producer_id"]].append(record["sequence"])
+    assert sorted(map(sorted, sequences.values())) == [[0, 1, 2], [0, 1, 2], [0, 1, 2, 3, 4, 5]]
