@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +34,11 @@ MISSING_AGAIN_SECONDS: Final = 30.0
 LINGER_MS: Final = 50
 # Events given to the client at once, before its answers are taken up.
 AT_ONCE: Final = 1000
+# How often the client tells of its state, and after how many epochs without a delivery in between
+# it is given up.
+STATE_MS: Final = 5000
+MOST_EPOCHS: Final = 10
+PURGE_SECONDS: Final = 0.5
 
 log = structlog.get_logger()
 
@@ -86,6 +92,8 @@ class Sender:
             **settings.librdkafka(),
             "queue.buffering.max.kbytes": max(1, room.size // 1024),
             "error_cb": self._on_broker_error,
+            "statistics.interval.ms": STATE_MS,
+            "stats_cb": self._on_state,
         }
         self._producer: Any = None
         self._channels: dict[str, Channel] = {}
@@ -97,6 +105,10 @@ class Sender:
         self._told: set[str] = set()
         self._news: list[str] = []
         self._broker_error: str | None = None
+        self._acknowledged = 0
+        # Acknowledged events and the epoch when the client last told of its state.
+        self._state = (0, 0)
+        self._refused = False
 
     @property
     def producer(self) -> Any:
@@ -136,6 +148,8 @@ class Sender:
 
     def send(self, backlog: Backlog) -> bool:
         """Give the client what it has room for, some at once; True where it may take more."""
+        if self._refused:
+            self._drop_producer()
         for _ in range(min(len(backlog), AT_ONCE)):
             if not self._give(backlog.first()):
                 self.poll()
@@ -208,8 +222,10 @@ class Sender:
 
     def _drop_producer(self) -> None:
         self._producer.purge()
-        self._producer.poll(0)
+        # Its threads report what was on its way a moment later.
+        self._producer.flush(PURGE_SECONDS)
         self._producer, self._topics = None, None
+        self._state, self._refused = (self._acknowledged, 0), False
         self._ask_again = self._monotonic() + AGAIN_SECONDS
 
     def _open(self, schema: str) -> None:
@@ -264,6 +280,7 @@ class Sender:
 
     def _on_delivery(self, schema: str, topic: str, error: KafkaError | None) -> None:
         if error is None:
+            self._acknowledged += 1
             self._outcomes.send(schema)
             return
         self._outcomes.fail(schema, NOT_DELIVERED)
@@ -272,6 +289,16 @@ class Sender:
             # It was deleted; looked for again before more is given to the client.
             self._topics = (self._topics or frozenset()) - {topic}
             self._missing[schema] = (TOPIC_MISSING, 0.0)
+
+    def _on_state(self, told: str) -> None:
+        # A broker that has forgotten the producer, as one that starts with nothing, may refuse it
+        # for ever, and the client may begin an epoch after the other without a word.
+        epoch = int(json.loads(told).get("eos", {}).get("producer_epoch", 0))
+        acknowledged, before = self._state
+        self._state = (self._acknowledged, epoch)
+        if self._acknowledged == acknowledged and epoch - before >= MOST_EPOCHS:
+            self._faults.note("kafka", PublishError("The broker does not know its producer."))
+            self._refused = True
 
     def _on_broker_error(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # named so, yet public

@@ -1,5 +1,6 @@
 """The sender, on a Kafka client that is away, full, without topics, or refuses."""
 
+import json
 from typing import Any
 
 import pytest
@@ -187,6 +188,34 @@ def test_a_client_that_died_is_replaced() -> None:
     bench.now += AGAIN_SECONDS
     bench.rounds()
     assert (kafka.made, bench.sequences(), bench.outcomes.sent) == (2, [0, 1], {"request": 1})
+
+
+def test_a_client_that_the_broker_refuses_without_end_is_replaced() -> None:
+    """Epoch after epoch and no delivery: what it held is counted, and a new one sends the rest."""
+    kafka = FakeKafka()
+    bench = Bench(kafka)
+    bench.make(1)
+    bench.rounds()
+
+    def state(epoch: int) -> None:
+        kafka.config["stats_cb"](json.dumps({"eos": {"producer_epoch": epoch}}))
+
+    kafka.away = True
+    bench.make(1)
+    bench.rounds()
+    state(1)
+    state(9)
+    bench.rounds()
+    assert kafka.made == 1
+    state(40)
+    bench.make(1)
+    bench.rounds()
+    kafka.away = False
+    bench.now += AGAIN_SECONDS
+    bench.rounds()
+    assert (kafka.made, bench.faults.counts["kafka"]) == (2, 1)
+    assert bench.outcomes.failed == {("request", "not_delivered"): 1}
+    assert bench.outcomes.sent == {"request": 2}
 
 
 class Registry(PinnedRegistry):
