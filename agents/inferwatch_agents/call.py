@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from inferwatch_agents.context import BELONGING
+from inferwatch_agents.request_record import UNKNOWN, request_record
 from inferwatch_agents.trace_context import current_trace
 from inferwatch_agents.usage import NOTHING, Usage, is_token, read
 
@@ -15,33 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
     from types import TracebackType
 
+    from inferwatch_agents.owner import Owner
     from inferwatch_agents.prices import PriceTable
 
 SCHEMA: Final = "request"
-UNKNOWN: Final = "unknown"
 # What a call takes in memory besides its texts, measured.
 CALL_BYTES: Final = 1000
 
 CURRENT: Final[ContextVar[Call | None]] = ContextVar("inferwatch_call", default=None)
-
-
-class Owner(Protocol):
-    """Who gets calls: the SDK once it is initialised."""
-
-    service: str
-    environment: str
-
-    def began(self, call: Call) -> None:
-        """A call has begun."""
-        ...
-
-    def ended(self, call: Call) -> None:
-        """A call has ended, with all that is known of it."""
-        ...
-
-    def fault(self, where: str, error: BaseException) -> None:
-        """Something here failed that the caller must not see."""
-        ...
 
 
 class Call:
@@ -260,34 +242,7 @@ class Call:
 
     def record(self) -> Mapping[str, Any]:
         """The ``request`` event without its header."""
-        owner = self._owner
-        return {
-            "service_name": owner.service if owner else "",
-            "deployment_environment_name": owner.environment if owner else "",
-            "gen_ai_operation_name": self.operation,
-            "gen_ai_provider_name": self.provider or UNKNOWN,
-            "gen_ai_request_model": self.model,
-            "gen_ai_response_model": self.response_model,
-            "endpoint": self.endpoint,
-            "http_request_method": self.method,
-            "http_response_status_code": self.status_code,
-            "error_type": self.error_type,
-            "duration_seconds": self.duration_seconds,
-            "time_to_first_token_seconds": self.time_to_first_token_seconds,
-            "gen_ai_usage_input_tokens": self.input_tokens,
-            "gen_ai_usage_output_tokens": self.output_tokens,
-            "gen_ai_usage_cache_read_input_tokens": self.cached_tokens,
-            "gen_ai_usage_reasoning_output_tokens": self.reasoning_tokens,
-            "cost_usd_micros": self.cost_usd_micros,
-            "user_id": self.user,
-            "session_id": self.session,
-            "experiments": [
-                {"experiment": experiment, "variant": variant}
-                for experiment, variant in self.experiments
-            ],
-            "trace_id": self.trace_id,
-            "span_id": self.span_id,
-        }
+        return request_record(self, self._owner)
 
     def size(self) -> int:
         """Bytes that it takes in memory, roughly."""

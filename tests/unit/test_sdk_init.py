@@ -1,5 +1,7 @@
 """Starting the SDK: settings and variables, and one sentence for what cannot be."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,3 +124,23 @@ def test_metrics_survive_a_second_start() -> None:
         inferwatch_agents.shutdown()
     labels = {"method": "", "endpoint": "", "status": "ok"}
     assert registry.get_sample_value("ai_requests_total", labels) == 2
+
+
+OTHERS = {
+    "aiokafka", "anthropic", "clickhouse_connect", "faust", "inferwatch", "inferwatch_clickhouse",
+    "inferwatch_streams", "numba", "numpy", "openai", "opentelemetry", "starlette", "typer",
+}  # fmt: skip
+IMPORTS = """
+import sys
+import inferwatch_agents, inferwatch_agents.asgi, inferwatch_agents.exposition
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def test_a_service_needs_the_base_install_only() -> None:
+    """No client, framework, tracing library or other part of the pipeline is imported."""
+    told = subprocess.run(  # noqa: S603  # our own program, no shell
+        [sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
+    assert OTHERS.isdisjoint(told)
+    assert "inferwatch_agents" in told
