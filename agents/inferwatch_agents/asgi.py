@@ -22,7 +22,7 @@ from inferwatch_agents.trace_context import parse_traceparent
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from inferwatch_agents.call import Call
+    from inferwatch_agents.calls import Call
     from inferwatch_agents.client import Client
     from inferwatch_agents.trace_context import Trace
 

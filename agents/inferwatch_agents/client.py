@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import REGISTRY
 
-from inferwatch_agents.call import SCHEMA, Call
+from inferwatch_agents.calls import SCHEMA, Call
 from inferwatch_agents.delivery import Delivery, DeliverySettings
 from inferwatch_agents.errors import ConfigurationError, PublishError
 from inferwatch_agents.metering import Metering
@@ -95,11 +95,11 @@ class Client:
         )
 
     def began(self, call: Call) -> None:
-        """See ``call.Owner``."""
+        """See ``owner.Owner``."""
         self._calls.add(id(call))
 
     def ended(self, call: Call) -> None:
-        """See ``call.Owner``."""
+        """See ``owner.Owner``."""
         self._calls.discard(id(call))
         self.delivery.emit(SCHEMA, call, call.size())
 
@@ -108,7 +108,7 @@ class Client:
         self._calls.discard(id(call))
 
     def fault(self, where: str, error: BaseException) -> None:
-        """See ``call.Owner``."""
+        """See ``owner.Owner``."""
         self.delivery.faults.note(where, error)
 
     def emit(self, schema: str, record: Mapping[str, Any], at: int | None = None) -> None:

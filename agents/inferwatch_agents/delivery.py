@@ -8,8 +8,10 @@ and the newest events are dropped and counted; the meters go on counting all of 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import queue
 import secrets
 import threading
 import time
@@ -109,7 +111,8 @@ class Delivery:
         self._intake = Intake(self.settings.room())
         self._backlog = Backlog(self.settings.room())
         self._sender = self._make_sender(self.producer_id)
-        self._wake = threading.Event()
+        # Unlike an Event, it can be put into while it is being put into, as by a finaliser.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._idle = threading.Condition()
         self._rounds = 0
         self._deadline: float | None = None
@@ -140,23 +143,26 @@ class Delivery:
         """
         waiting = self._intake.put(schema, content, size, at or time.time_ns() // 1000)
         if waiting == WAKE_EVENTS:
-            self._wake.set()
+            self._wake.put(None)
         if self._thread is None:
             # After a fork: threads are not inherited, and a child that sends nothing needs none.
             self.start()
 
     def flush(self, seconds: float) -> bool:
         """Wait until what was emitted before is acknowledged or lost; False if time ran out."""
+        if self._thread is None:
+            # In a child that has emitted nothing.
+            return True
         deadline = time.monotonic() + seconds
         with self._idle:
             # The round in progress may have begun before the last event.
             target = self._rounds + 2
             while self._rounds < target or self._backlog or self._sender_waits():
                 left = deadline - time.monotonic()
-                if left <= 0 or self._thread is None:
+                if left <= 0 or not self._thread.is_alive():
                     return False
                 if self._rounds < target:
-                    self._wake.set()
+                    self._wake.put(None)
                 self._idle.wait(min(left, INTERVAL_SECONDS))
         return True
 
@@ -166,7 +172,7 @@ class Delivery:
         if thread is None or self._deadline is not None:
             return
         self._deadline = time.monotonic() + self.settings.flush_seconds
-        self._wake.set()
+        self._wake.put(None)
         # The thread keeps to the deadline, but for one look at a broker that does not answer.
         thread.join(self.settings.flush_seconds + ASK_SECONDS + CLOSING_SECONDS)
 
@@ -176,40 +182,50 @@ class Delivery:
 
     def _run(self) -> None:
         while self._deadline is None:
-            self._wake.wait(INTERVAL_SECONDS)
-            self._wake.clear()
+            with contextlib.suppress(queue.Empty):
+                self._wake.get(timeout=INTERVAL_SECONDS)
             self._round()
         self._finish(self._deadline)
 
     def _round(self) -> None:
-        try:
-            self._sender.look()
-            with self._forkable:
-                self._take()
-                more = self._sender.send(self._backlog)
-            if self._sender.wants():
-                self._sender.look()
-                more = True
-            while more:
-                with self._forkable:
-                    more = self._sender.send(self._backlog)
-        except Exception as error:  # noqa: BLE001  # the thread outlives any defect, which is told
-            self.faults.note("delivery", error)
-        with self._forkable:
-            self._sender.tell()
-            self.faults.tell()
+        self._guarded(self._take)
+        self._guarded(self._send)
+        self._guarded(self._tell)
         with self._idle:
             self._rounds += 1
             self._idle.notify_all()
 
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001  # the thread outlives any defect, which is told
+            self.faults.note(f"delivery {step.__name__}", error)
+
     def _take(self) -> None:
-        events, dropped = self._intake.take()
-        for schema, count in dropped.items():
-            self.outcomes.drop(schema, QUEUE_FULL, count)
-        for event in events:
-            if not self._backlog.add(event):
-                self.outcomes.drop(event.schema, QUEUE_FULL)
-        self._observe(events, time.monotonic())
+        with self._forkable:
+            events, dropped = self._intake.take()
+            for event in events:
+                if not self._backlog.add(event):
+                    dropped[event.schema] += 1
+            for schema, count in dropped.items():
+                self.outcomes.drop(schema, QUEUE_FULL, count)
+            self._observe(events, time.monotonic())
+
+    def _send(self) -> None:
+        self._sender.look()
+        with self._forkable:
+            more = self._sender.send(self._backlog)
+        if self._sender.wants():
+            self._sender.look()
+            more = True
+        while more:
+            with self._forkable:
+                more = self._sender.send(self._backlog)
+
+    def _tell(self) -> None:
+        with self._forkable:
+            self._sender.tell()
+            self.faults.tell()
 
     def _finish(self, deadline: float) -> None:
         self._round()
@@ -220,7 +236,7 @@ class Delivery:
         for event in self._backlog:
             self.outcomes.drop(event.schema, UNSENT_AT_EXIT)
         if unsent:
-            log.warning("inferwatch ends with events unsent", events=unsent)
+            self._guarded(lambda: log.warning("inferwatch ends with events unsent", events=unsent))
 
     def before_fork(self) -> None:
         """Wait until the thread holds no lock that the child would inherit as held for ever."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from inferwatch_agents.metrics import ERROR_RATE_SECONDS
 
 if TYPE_CHECKING:
-    from inferwatch_agents.call import Call
+    from inferwatch_agents.calls import Call
     from inferwatch_agents.metrics import Metrics
 
 # Distinct values of each label that come from callers; all others are counted under OTHER.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from inferwatch_agents.call import Call
+    from inferwatch_agents.calls import Call
 
 
 class Owner(Protocol):

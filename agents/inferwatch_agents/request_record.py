@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from inferwatch_agents.call import Call
+    from inferwatch_agents.calls import Call
     from inferwatch_agents.owner import Owner
 
 # The schema wants a provider, and none of its names is this.

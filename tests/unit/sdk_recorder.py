@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from inferwatch_agents.call import Call
+from inferwatch_agents.calls import Call
 from inferwatch_agents.prices import parse_prices
 
 # 2025-07-01.

@@ -135,10 +135,25 @@ def test_a_defect_does_not_end_the_thread() -> None:
 
         it.kafka.refuse = fail
         it.emit(1)
-        wait_until(lambda: it.delivery.faults.counts["delivery"] == 1)
+        wait_until(lambda: it.delivery.faults.counts["delivery _send"] == 1)
         it.emit(1)
         assert it.delivery.flush(PATIENCE_SECONDS)
         assert it.delivery.outcomes.sent == {"request": 2}
+
+
+def test_meters_and_logs_that_fail_do_not_hold_up_events() -> None:
+    """What is counted or told is no condition for what is sent."""
+    with running(FakeKafka()) as it:
+
+        def fail(*_: Any, **__: Any) -> None:
+            raise OSError("standard output is closed")
+
+        it.delivery._observe = fail  # noqa: SLF001  # a defect
+        it.delivery.faults.tell = fail  # type: ignore[method-assign]  # as above
+        it.emit(3)
+        assert it.delivery.flush(PATIENCE_SECONDS)
+        assert it.delivery.outcomes.sent == {"request": 3}
+        assert {"delivery _take", "delivery _tell"} <= it.delivery.faults.counts.keys()
 
 
 def in_child(report: Callable[[], Any]) -> Any:

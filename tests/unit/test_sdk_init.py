@@ -132,7 +132,9 @@ OTHERS = {
 }  # fmt: skip
 IMPORTS = """
 import sys
-import inferwatch_agents, inferwatch_agents.asgi, inferwatch_agents.exposition
+import inferwatch_agents.asgi, inferwatch_agents.exposition
+for name in inferwatch_agents.__all__:
+    getattr(inferwatch_agents, name)
 print(*{name.partition(".")[0] for name in sys.modules})
 """
 
@@ -144,3 +146,10 @@ def test_a_service_needs_the_base_install_only() -> None:
     ).stdout.split()
     assert OTHERS.isdisjoint(told)
     assert "inferwatch_agents" in told
+
+
+def test_every_name_of_the_package_is_there() -> None:
+    """Names are imported late; none is promised that is not found."""
+    for name in inferwatch_agents.__all__:
+        assert getattr(inferwatch_agents, name).__name__ == name
+    assert not hasattr(inferwatch_agents, "nothing")

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from sdk_recorder import AT, NO_PRICES
 
-from inferwatch_agents.call import Call
+from inferwatch_agents.calls import Call
 from inferwatch_agents.exposition import exposition
 from inferwatch_agents.metering import Answered, Bounded, ErrorRate, Metering
 from inferwatch_agents.metrics import metrics_of

@@ -11,7 +11,7 @@ from sdk_recorder import AT, Recorder
 
 import inferwatch_agents
 from inferwatch_agents import client, current_call, identify, in_experiment
-from inferwatch_agents.call import Call
+from inferwatch_agents.calls import Call
 from inferwatch_agents.prices import load_prices
 from inferwatch_agents.trace_context import Trace, current_trace, parse_traceparent
 from inferwatch_schemas.registry import PinnedRegistry

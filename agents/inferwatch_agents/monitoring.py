@@ -16,12 +16,12 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from inferwatch_agents import client
-from inferwatch_agents.call import CURRENT, leave
+from inferwatch_agents.calls import CURRENT, leave
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 
-    from inferwatch_agents.call import Call
+    from inferwatch_agents.calls import Call
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
