@@ -67,6 +67,10 @@ bench-scenarios: $(INSTALLED) ## Measure tiny batches, age, three workers and ra
 bench-storage: $(INSTALLED) ## Measure bytes in Kafka and ClickHouse, and rows an event (5 minutes)
 	$(BIN)/python -m tests.benchmarks.storage $(ARGS)
 
+.PHONY: bench-sdk
+bench-sdk: $(INSTALLED) ## Measure what monitoring costs a service, in microseconds a call (1 minute)
+	$(BIN)/python -m tests.benchmarks.sdk_overhead $(ARGS)
+
 .PHONY: soak
 soak: $(INSTALLED) ## Run the whole pipeline for long: flat memory, bounded lag, exact: make soak MINUTES=60
 	$(BIN)/python -m tests.benchmarks.soak --minutes $(MINUTES) $(ARGS)

@@ -1,1 +1,50 @@
-"""What a service or a host installs to be monitored."""
+"""What a service or a host installs to be monitored.
+
+A name is imported when it is first asked for: the command line, which needs the errors only, starts
+without Kafka's client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from inferwatch_agents.calls import Call, current_call
+    from inferwatch_agents.client import call, flush, init, shutdown
+    from inferwatch_agents.context import identify, in_experiment
+    from inferwatch_agents.delivery import DeliverySettings
+    from inferwatch_agents.errors import AgentsError, ConfigurationError
+    from inferwatch_agents.monitoring import monitor
+
+__all__ = [
+    "AgentsError",
+    "Call",
+    "ConfigurationError",
+    "DeliverySettings",
+    "call",
+    "current_call",
+    "flush",
+    "identify",
+    "in_experiment",
+    "init",
+    "monitor",
+    "shutdown",
+]
+
+_MODULES: Final = {
+    "calls": ("Call", "current_call"),
+    "client": ("call", "flush", "init", "shutdown"),
+    "context": ("identify", "in_experiment"),
+    "delivery": ("DeliverySettings",),
+    "errors": ("AgentsError", "ConfigurationError"),
+    "monitoring": ("monitor",),
+}
+_HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, and keep it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found

@@ -7,3 +7,11 @@ class AgentsError(Exception):
 
 class PublishError(AgentsError):
     """Kafka cannot be reached, or did not take an event; the message says which and why."""
+
+
+class ConfigurationError(AgentsError):
+    """A setting of the SDK is missing or cannot be; the message says what to change."""
+
+
+class PricesError(ConfigurationError):
+    """A price table cannot be read; the message says what is wrong in it."""

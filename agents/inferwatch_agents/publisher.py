@@ -11,23 +11,22 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from inferwatch_agents.channel import open_channel
 from inferwatch_agents.errors import PublishError
-from inferwatch_schemas.topics import PUBLISHED, Topic, topic_of
+from inferwatch_schemas.topics import PUBLISHED
 from inferwatch_schemas.unreachable import unreachable
-from inferwatch_schemas.wire import Encoder, cloudevents_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from inferwatch_agents.channel import Channel, Message
     from inferwatch_schemas.kafka import KafkaSettings
     from inferwatch_schemas.registry import Registry
-    from inferwatch_schemas.wire import Headers
 
 KEY_FIELDS: Final = {
     "service": "service_name",
@@ -36,7 +35,6 @@ KEY_FIELDS: Final = {
     "trace id": "trace_id",
     "model": "gen_ai_request_model",
 }
-MICROS: Final = 1_000_000
 # How long one wait for room in the queue takes before it is tried again.
 QUEUE_WAIT_SECONDS: Final = 0.1
 FLUSH_WAIT_SECONDS: Final = 0.25
@@ -82,18 +80,6 @@ class PublisherSettings:
         }
 
 
-@dataclass(slots=True)
-class _Channel:
-    """What is the same for all events of one schema, and the count of them."""
-
-    encoder: Encoder
-    topic: Topic
-    key_field: str
-    headers: Headers
-    id_prefix: str
-    sequence: int = 0
-
-
 class Publisher:
     """Publishes events of any schema that services write; several threads may share one.
 
@@ -134,13 +120,12 @@ class Publisher:
         self._registry = registry
         self._clock = clock
         self._settings = settings or PublisherSettings()
-        self._channels: dict[str, _Channel] = {}
+        self._channels: dict[str, Channel] = {}
         self._failures: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
         # The client calls back in whichever thread polls, also while _lock is held.
         self._count_lock = threading.Lock()
         self._broker_error: str | None = None
-        self._second, self._second_text = -1, ""
         config = {
             **kafka.confluent(),
             **self._settings.librdkafka(),
@@ -180,27 +165,7 @@ class Publisher:
         at = self._clock() if event_time_micros is None else event_time_micros
         with self._lock:
             channel = self._channels.get(schema) or self._open(schema)
-            event_id = f"{channel.id_prefix}{channel.sequence}"
-            value = channel.encoder.encode(
-                {
-                    **record,
-                    "event_id": event_id,
-                    "producer_id": self.producer_id,
-                    "sequence": channel.sequence,
-                    "event_time": at,
-                }
-            )
-            if len(value) > channel.topic.max_value_bytes:
-                raise PublishError(
-                    f"An event of {len(value)} bytes is too large for {channel.topic.name}, which "
-                    f"takes {channel.topic.max_value_bytes}."
-                )
-            headers = [*channel.headers, ("ce_id", event_id.encode()), ("ce_time", self._time(at))]
-            trace_id, span_id = record.get("trace_id"), record.get("span_id")
-            if trace_id and span_id:
-                headers.append(("traceparent", f"00-{trace_id}-{span_id}-01".encode()))
-            key = record[channel.key_field] if key is None else key
-            self._enqueue(channel.topic.name, value, key, headers)
+            self._enqueue(channel.message(record, channel.sequence, at, key))
             channel.sequence += 1
         self._producer.poll(0)
 
@@ -236,9 +201,9 @@ class Publisher:
                 f"within {timeout:g} s{because}."
             )
 
-    def _open(self, schema: str) -> _Channel:
-        encoder = Encoder(schema, self._registry)
-        topic = topic_of(schema)
+    def _open(self, schema: str) -> Channel:
+        channel = open_channel(schema, self._registry, self.producer_id, KEY_FIELDS)
+        topic = channel.topic
         if not topic.published:
             raise PublishError(f"{schema} events are written by the stream processors only.")
         if topic.name not in self._topics:
@@ -248,17 +213,11 @@ class Publisher:
             raise PublishError(
                 f"Kafka at {self._servers} has no topic {topic.name}; run: inferwatch topics create"
             )
-        headers = cloudevents_headers(schema, "", f"urn:inferwatch:producer:{self.producer_id}")
-        self._channels[schema] = _Channel(
-            encoder=encoder,
-            topic=topic,
-            key_field=KEY_FIELDS[topic.key],
-            headers=[header for header in headers if header[0] != "ce_id"],
-            id_prefix=f"{self.producer_id}-{schema}-",
-        )
-        return self._channels[schema]
+        self._channels[schema] = channel
+        return channel
 
-    def _enqueue(self, topic: str, value: bytes, key: str, headers: Headers) -> None:
+    def _enqueue(self, message: Message) -> None:
+        topic, key, value, headers = message
         while True:
             try:
                 self._producer.produce(topic, value, key, headers=headers)
@@ -282,13 +241,6 @@ class Publisher:
                 unreachable(self._kafka, self._broker_error or _reason(error))
             ) from error
         return frozenset(metadata.topics)
-
-    def _time(self, micros: int) -> bytes:
-        second, micro = divmod(micros, MICROS)
-        if second != self._second:
-            self._second = second
-            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return b"%s.%06dZ" % (self._second_text.encode(), micro)
 
     def _on_delivery(self, error: Any, message: Any) -> None:
         with self._count_lock:

@@ -15,7 +15,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from inferwatch.load.models import Model, cost_usd_micros
+from inferwatch.load.models import Model
+from inferwatch_agents.prices import cost_of
+from inferwatch_agents.usage import Usage
 
 if TYPE_CHECKING:
     from random import Random
@@ -128,7 +130,7 @@ def _answered(
     if random.random() < service.cache_ratio:
         cached = int(tokens * random.uniform(0.2, 0.9)) // CACHE_BLOCK * CACHE_BLOCK
     if service.operation == "embeddings":
-        cost = cost_usd_micros(model.price, tokens, 0, 0)
+        cost = _cost(model, Usage(tokens))
         return Call(model, duration, input_tokens=tokens, cost_usd_micros=cost)
     share = random.betavariate(2, 10)
     speed = model.tokens_per_second * random.lognormvariate(0, TOKEN_SIGMA)
@@ -142,5 +144,9 @@ def _answered(
         output_tokens=output,
         cached_tokens=cached,
         reasoning_tokens=int(output * random.uniform(0.3, 0.8)) if model.reasons else None,
-        cost_usd_micros=cost_usd_micros(model.price, tokens, cached, output),
+        cost_usd_micros=_cost(model, Usage(tokens, output, cached)),
     )
+
+
+def _cost(model: Model, used: Usage) -> int | None:
+    return None if model.price is None else cost_of(model.price, used)

@@ -1,27 +1,13 @@
-"""Who the generated load pretends to be: models with prices and speeds, services that call them."""
+"""Who the generated load pretends to be: models with their speeds, services that call them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-# List prices as the providers published them around this day. They serve the generated load only.
-PRICES_AS_OF: Final = "2025-07-01"
+from inferwatch_agents.prices import Price, load_prices
 
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars per million tokens, which is also micro-dollars per token.
-
-    Attributes:
-        input: Input tokens that no cache served.
-        cached: Input tokens that the provider's cache served.
-        output: Output tokens, reasoning ones included.
-    """
-
-    input: float
-    cached: float
-    output: float
+_LISTED: Final = load_prices()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +19,6 @@ class Model:
         name: Model as requested.
         release: Model as the response names it.
         tokens_per_second: Output speed of a call that runs alone.
-        price: None for one that nobody bills by the token.
         failure_ratio: Share of calls that fail without any outage.
         reasons: Whether part of the output is reasoning.
     """
@@ -42,9 +27,14 @@ class Model:
     name: str
     release: str
     tokens_per_second: float
-    price: Price | None
     failure_ratio: float = 0.004
     reasons: bool = False
+
+    @property
+    def price(self) -> Price | None:
+        """The newest that the SDK's table lists; None for one that nobody bills by the token."""
+        listed = _LISTED.model(self.name)
+        return None if listed is None else listed.prices[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +64,13 @@ class Service:
     operation: str = "chat"
 
 
-GPT: Final = Model("openai", "gpt-4.1", "gpt-4.1-2025-04-14", 90, Price(2.0, 0.5, 8.0))
-GPT_MINI: Final = Model(
-    "openai", "gpt-4.1-mini", "gpt-4.1-mini-2025-04-14", 110, Price(0.4, 0.1, 1.6)
-)
-O4_MINI: Final = Model(
-    "openai", "o4-mini", "o4-mini-2025-04-16", 120, Price(1.1, 0.275, 4.4), reasons=True
-)
-SONNET: Final = Model(
-    "anthropic", "claude-sonnet-4-0", "claude-sonnet-4-20250514", 75, Price(3.0, 0.3, 15.0)
-)
-EMBEDDING: Final = Model(
-    "openai", "text-embedding-3-small", "text-embedding-3-small", 1, Price(0.02, 0.02, 0.0), 0.001
-)
+GPT: Final = Model("openai", "gpt-4.1", "gpt-4.1-2025-04-14", 90)
+GPT_MINI: Final = Model("openai", "gpt-4.1-mini", "gpt-4.1-mini-2025-04-14", 110)
+O4_MINI: Final = Model("openai", "o4-mini", "o4-mini-2025-04-16", 120, reasons=True)
+SONNET: Final = Model("anthropic", "claude-sonnet-4-0", "claude-sonnet-4-20250514", 75)
+EMBEDDING: Final = Model("openai", "text-embedding-3-small", "text-embedding-3-small", 1, 0.001)
 LLAMA: Final = Model(
-    "vllm", "llama-3.3-70b-instruct", "llama-3.3-70b-instruct", 45, None, failure_ratio=0.008
+    "vllm", "llama-3.3-70b-instruct", "llama-3.3-70b-instruct", 45, failure_ratio=0.008
 )
 
 SERVICES: Final = (
@@ -99,16 +81,3 @@ SERVICES: Final = (
     Service("indexer", "/v1/documents", 0.10, ((EMBEDDING, 1.0),), 0.12, 0.4, 1500,
             operation="embeddings"),
 )  # fmt: skip
-
-
-def cost_usd_micros(
-    price: Price | None, input_tokens: int, cached_tokens: int, output_tokens: int
-) -> int | None:
-    """Price of a call in millionths of a US dollar; None without a price."""
-    if price is None:
-        return None
-    return round(
-        (input_tokens - cached_tokens) * price.input
-        + cached_tokens * price.cached
-        + output_tokens * price.output
-    )

@@ -13,14 +13,12 @@ from statistics import NormalDist, fmean, median, pstdev, variance
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from inferwatch.load.arrivals import ArrivalSettings, arrivals
 from inferwatch.load.calls import Call, CallSettings, Desk
 from inferwatch.load.experiment import Experiment
 from inferwatch.load.generator import Announcement, Generator, GeneratorSettings, announced
-from inferwatch.load.models import GPT, GPT_MINI, LLAMA, SERVICES, Price, Service, cost_usd_micros
+from inferwatch.load.models import GPT, GPT_MINI, LLAMA, SERVICES, Service
 from inferwatch.traces.events import TraceEvent
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.wire import Encoder
@@ -153,15 +151,6 @@ def test_tokens_follow_the_time_of_the_call() -> None:
     # Mean of a beta distribution of 2 and 10.
     shares = fmean((c.first_token or 0) / c.duration for c in found)
     assert shares == pytest.approx(2 / 12, rel=0.04)
-
-
-@given(fresh=st.integers(0, 10**6), cached=st.integers(0, 10**6), output=st.integers(0, 10**6))
-def test_cost_is_the_tokens_at_their_prices(fresh: int, cached: int, output: int) -> None:
-    """Each token costs its price, to the micro-dollar; without a price there is no cost."""
-    price = Price(2.0, 0.5, 8.0)
-    exact = 2 * fresh + cached / 2 + 8 * output
-    assert abs(cost_usd_micros(price, fresh + cached, cached, output) - exact) <= 0.5  # type: ignore[operator]  # there is a price
-    assert cost_usd_micros(None, fresh + cached, cached, output) is None
 
 
 def test_every_event_fits_its_schema_and_says_what_its_service_is() -> None:

@@ -1,0 +1,272 @@
+"""The SDK in this process: ``init`` starts it, ``call`` begins a call, ``shutdown`` ends it.
+
+Before ``init`` and after ``shutdown`` calls are made as ever and nobody hears of them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections import deque
+from multiprocessing import util as multiprocessing_util
+from typing import TYPE_CHECKING, Any, Final
+
+from prometheus_client import REGISTRY
+
+from inferwatch_agents.calls import SCHEMA, Call
+from inferwatch_agents.delivery import Delivery, DeliverySettings
+from inferwatch_agents.errors import ConfigurationError, PublishError
+from inferwatch_agents.metering import Metering
+from inferwatch_agents.metrics import metrics_of
+from inferwatch_agents.outcomes import Faults, Outcomes
+from inferwatch_agents.prices import load_prices
+from inferwatch_agents.sender import Sender
+from inferwatch_schemas.environment import check_above_zero, converted
+from inferwatch_schemas.errors import SchemasError
+from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.registry import open_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from prometheus_client import CollectorRegistry
+
+    from inferwatch_agents.event_queue import Event
+    from inferwatch_agents.metering import Answered
+    from inferwatch_agents.metrics import Metrics
+    from inferwatch_agents.prices import PriceTable
+    from inferwatch_schemas.registry import Registry
+
+PREFIX: Final = "INFERWATCH"
+UNKNOWN_ENVIRONMENT: Final = "unknown"
+# What a record takes in memory besides its texts, roughly.
+RECORD_BYTES: Final = 1000
+# librdkafka's own limits, which it passes over in silence.
+MOST_WAITING: Final = {"queue_events": 10_000_000, "queue_bytes": (2**31 - 1) * 1024}
+# HTTP requests that may end between two looks of the thread; more are not counted.
+MAX_ANSWERED: Final = 100_000
+
+
+class Client:
+    """One process's SDK.
+
+    Attributes:
+        service: OpenTelemetry service.name.
+        environment: OpenTelemetry deployment.environment.name.
+        delivery: The way to Kafka.
+        connections: Ids of the HTTP requests in progress.
+        answered: HTTP requests that ended and are not counted yet.
+    """
+
+    def __init__(  # noqa: PLR0913  # the parts it is made of
+        self,
+        service: str,
+        environment: str,
+        *,
+        kafka: KafkaSettings,
+        registry: Registry,
+        prices: PriceTable,
+        settings: DeliverySettings,
+        metrics: Metrics,
+    ) -> None:
+        """Put it together; ``delivery.start`` starts it.
+
+        Raises:
+            PublishError: Kafka's client refuses its settings.
+        """
+        self.service = service
+        self.environment = environment
+        self.connections: set[int] = set()
+        self.answered: deque[Answered] = deque(maxlen=MAX_ANSWERED)
+        self._calls: set[int] = set()
+        self._prices = prices
+        self._metering = Metering(metrics)
+        outcomes = Outcomes(metrics.events_sent, metrics.events_dropped, metrics.events_failed)
+        faults = Faults(metrics.faults)
+        self.delivery = Delivery(
+            settings,
+            lambda producer_id: Sender(
+                kafka, registry, producer_id, settings.room(), outcomes=outcomes, faults=faults
+            ),
+            outcomes,
+            faults,
+            self._observe,
+        )
+
+    def began(self, call: Call) -> None:
+        """See ``owner.Owner``."""
+        self._calls.add(id(call))
+
+    def ended(self, call: Call) -> None:
+        """See ``owner.Owner``."""
+        self._calls.discard(id(call))
+        self.delivery.emit(SCHEMA, call, call.size())
+
+    def forget(self, call: Call) -> None:
+        """A call that has begun is none after all."""
+        self._calls.discard(id(call))
+
+    def fault(self, where: str, error: BaseException) -> None:
+        """See ``owner.Owner``."""
+        self.delivery.faults.note(where, error)
+
+    def emit(self, schema: str, record: Mapping[str, Any], at: int | None = None) -> None:
+        """Take any other event; it is sent later, or dropped and counted. Never raises.
+
+        Args:
+            schema: Name of its schema.
+            record: All fields but event_id, producer_id, sequence and event_time.
+            at: Microseconds since 1970 (UTC); now when None.
+        """
+        try:
+            texts = [len(value) for value in record.values() if isinstance(value, str | bytes)]
+            self.delivery.emit(schema, record, RECORD_BYTES + sum(texts), at)
+        except Exception as error:  # noqa: BLE001  # the caller's work is not to end for its monitoring
+            self.fault(f"emitting {schema}", error)
+
+    def _observe(self, events: list[Event], now: float) -> None:
+        calls = []
+        for event in events:
+            if isinstance(event.content, Call):
+                try:
+                    event.content.complete(self._prices, event.at)
+                    calls.append(event.content)
+                except Exception as error:  # noqa: BLE001  # what a caller set may be of any type; the next call is sound
+                    self.fault("completing a call", error)
+        answered = [self.answered.popleft() for _ in range(len(self.answered))]
+        self._metering.count(calls, answered, now, len(self.connections), len(self._calls))
+
+
+_active: Client | None = None
+
+
+def active() -> Client | None:
+    """The SDK of this process; None before ``init`` and after ``shutdown``."""
+    return _active
+
+
+def init(  # noqa: PLR0913  # each has a variable, and all but the first a default
+    service: str | None = None,
+    *,
+    environment: str | None = None,
+    kafka: str | KafkaSettings | None = None,
+    registry_url: str | None = None,
+    prices: str | Path | None = None,
+    delivery: DeliverySettings | None = None,
+    metrics: CollectorRegistry = REGISTRY,
+    variables: Mapping[str, str] | None = None,
+) -> None:
+    """Start the SDK; it does not wait for Kafka, and goes on while there is none.
+
+    What is None is read from its variable. ``INFERWATCH_QUEUE_EVENTS``, ``_QUEUE_BYTES`` and
+    ``_FLUSH_SECONDS`` stand for ``delivery``.
+
+    Args:
+        service: OpenTelemetry service.name; ``INFERWATCH_SERVICE``.
+        environment: OpenTelemetry deployment.environment.name; ``INFERWATCH_ENVIRONMENT``, else
+            ``unknown``.
+        kafka: ``host:port``, several separated by commas, or all settings;
+            ``INFERWATCH_KAFKA_BOOTSTRAP_SERVERS`` and the like, else 127.0.0.1:9092.
+        registry_url: Schema registry; ``INFERWATCH_REGISTRY_URL``, else the pinned ids.
+        prices: File with a price table; ``INFERWATCH_PRICES``, else the one that is shipped.
+        delivery: What may wait for Kafka.
+        metrics: Where the Prometheus metrics are registered.
+        variables: In place of the process's environment variables.
+
+    Raises:
+        ConfigurationError: A setting is missing or cannot be, or the SDK runs already.
+    """
+    global _active  # noqa: PLW0603  # one SDK a process, as one logging a process
+    if _active is not None:
+        raise ConfigurationError(
+            "inferwatch_agents.init was called before; call it once, or shutdown() between."
+        )
+    found = os.environ if variables is None else variables
+    service = service or found.get(f"{PREFIX}_SERVICE")
+    if not service:
+        raise ConfigurationError(
+            f"The service has no name; give init(service=...) or set {PREFIX}_SERVICE."
+        )
+    try:
+        client = Client(
+            service,
+            environment or found.get(f"{PREFIX}_ENVIRONMENT") or UNKNOWN_ENVIRONMENT,
+            kafka=_kafka(kafka, found),
+            registry=open_registry(registry_url or found.get(f"{PREFIX}_REGISTRY_URL")),
+            prices=load_prices(prices or found.get(f"{PREFIX}_PRICES")),
+            settings=_delivery(delivery, found),
+            metrics=metrics_of(metrics),
+        )
+    except (SchemasError, PublishError) as error:
+        raise ConfigurationError(str(error)) from error
+    client.delivery.start()
+    _active = client
+    atexit.register(shutdown)
+    # Children of multiprocessing end without atexit.
+    multiprocessing_util.register_after_fork(client, _end_with_child)
+
+
+def shutdown() -> None:
+    """Send what waits, for ``flush_seconds`` at most, and stop; the end of the process does it."""
+    global _active  # as in init
+    client, _active = _active, None
+    if client is not None:
+        atexit.unregister(shutdown)
+        client.delivery.close()
+
+
+def flush(seconds: float = 5.0) -> bool:
+    """Wait until Kafka has all events so far; False where it has not within so many seconds."""
+    return _active is None or _active.delivery.flush(seconds)
+
+
+def call(
+    *,
+    model: str | None = None,
+    provider: str | None = None,
+    operation: str = "chat",
+    endpoint: str | None = None,
+    experiments: Mapping[str, str] | None = None,
+) -> Call:
+    """Begin a call, for ``with``: its end, or what it raises, ends the call.
+
+    Args:
+        model: As requested.
+        provider: OpenTelemetry gen_ai.provider.name; the price table's for the model when None.
+        operation: OpenTelemetry gen_ai.operation.name: chat, text_completion, embeddings, ...
+        endpoint: Route of the service; that of the HTTP request it runs in when None.
+        experiments: Variant by experiment.
+    """
+    begun = Call(_active, model, provider, operation, endpoint)
+    if experiments:
+        begun.experiments += tuple(experiments.items())
+    return begun
+
+
+def _kafka(kafka: str | KafkaSettings | None, found: Mapping[str, str]) -> KafkaSettings:
+    if isinstance(kafka, KafkaSettings):
+        return kafka
+    if kafka is not None:
+        found = {**found, f"{PREFIX}_KAFKA_BOOTSTRAP_SERVERS": kafka}
+    return KafkaSettings.from_environment(found)
+
+
+def _delivery(given: DeliverySettings | None, found: Mapping[str, str]) -> DeliverySettings:
+    kinds: dict[str, type[int | float | str]] = {
+        "queue_events": int,
+        "queue_bytes": int,
+        "flush_seconds": float,
+    }
+    settings = given or DeliverySettings(**converted(found, PREFIX, kinds, ConfigurationError))
+    check_above_zero({name: getattr(settings, name) for name in kinds}, PREFIX, ConfigurationError)
+    for name, most in MOST_WAITING.items():
+        if (value := getattr(settings, name)) > most:
+            raise ConfigurationError(
+                f"{PREFIX}_{name.upper()} is {value}; Kafka's client takes {most} at most."
+            )
+    return settings
+
+
+def _end_with_child(_client: Client) -> None:
+    multiprocessing_util.Finalize(None, shutdown, exitpriority=0)
