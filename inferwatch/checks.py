@@ -81,9 +81,7 @@ def _versions() -> None:
 def _codecs() -> None:
     import zstandard  # noqa: F401, PLC0415  # its absence is a finding
 
-    from inferwatch_streams.transport.record_batch import (  # noqa: PLC0415  # absence is a finding
-        check_codecs,
-    )
+    from inferwatch_streams.transport.inflate import check_codecs  # noqa: PLC0415  # likewise
 
     check_codecs()
 

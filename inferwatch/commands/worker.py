@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import logging
 import os
+import signal
+import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
@@ -81,6 +83,8 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     time. Further settings are variables: INFERWATCH_AGGREGATION_* and INFERWATCH_SINK_*.
     """
     keep_freed_memory()
+    # Until Faust handles it: as a container's first process, Python heeds no SIGTERM by itself.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _set_up_logging(log_level)
     # What is set wrongly is told before anything is asked.
     aggregation_settings = dataclasses.replace(

@@ -14,12 +14,36 @@ from inferwatch_schemas.errors import KafkaUnavailableError
 from inferwatch_schemas.kafka import KafkaSettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from inferwatch_schemas.kafka import KafkaSettings
 
 CONNECT_SECONDS: Final = 6.0
 
 # Chunks that may wait for an agent: with a megabyte each, what bounds a worker's memory.
 QUEUED_CHUNKS = 8
+
+
+# Of one partition: a chunk holds 16 MiB when it is inflated, and what exceeds it is fetched again.
+MAX_FETCH_BYTES: Final = 4 * 1024 * 1024
+
+
+def check_fetch_bytes(fetch_bytes: int, prefix: str, refused: Callable[[str], Exception]) -> None:
+    """Hold the size of fetches against what a chunk can take.
+
+    Args:
+        fetch_bytes: Most bytes of a partition in one fetch.
+        prefix: What the variables begin with.
+        refused: Makes the error of a sentence.
+
+    Raises:
+        Exception: It is larger: what ``refused`` made of the sentence.
+    """
+    if fetch_bytes > MAX_FETCH_BYTES:
+        raise refused(
+            f"{prefix}_FETCH_BYTES is {fetch_bytes}; give {MAX_FETCH_BYTES} at most, for what does "
+            "not fit a chunk is fetched again."
+        )
 
 
 def faust_settings(

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BEAT_SECONDS: Final = 1.0
-# A worker that starts for the first time compiles before its event loop begins.
 DEAD_SECONDS: Final = 60.0
+# A worker that starts for the first time compiles before its event loop begins, and may have a
+# fraction of a CPU to do it with.
+STARTING_SECONDS: Final = 600.0
 
 
 class Watched(Protocol):
@@ -30,12 +32,13 @@ class Health:
         self._apps = apps
         self._monotonic = monotonic
         self._beaten = monotonic()
+        self._patience = STARTING_SECONDS
 
     def beat_on(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the event loop show about once a second that it answers; it need not run yet."""
 
         def beat() -> None:
-            self._beaten = self._monotonic()
+            self._beaten, self._patience = self._monotonic(), DEAD_SECONDS
             loop.call_later(BEAT_SECONDS, beat)
 
         loop.call_soon(beat)
@@ -43,7 +46,7 @@ class Health:
     def live(self) -> dict[str, Any]:
         """As JSON: whether the event loop answers, and how long ago it last did."""
         silent = self._monotonic() - self._beaten
-        return {"live": silent <= DEAD_SECONDS, "loop_silent_seconds": round(silent, 1)}
+        return {"live": silent <= self._patience, "loop_silent_seconds": round(silent, 1)}
 
     def ready(self) -> dict[str, Any]:
         """As JSON: whether every app has its partitions and none is stalled, or each reason."""

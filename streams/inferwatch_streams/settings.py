@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from inferwatch_schemas.environment import check_above_zero, converted
+from inferwatch_schemas.faust import check_fetch_bytes
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_streams.errors import StreamsSettingsError
 from inferwatch_streams.signals import BLOCK_LENGTH
@@ -59,6 +60,7 @@ class AggregationSettings:
             raise StreamsSettingsError(f"{PREFIX}_GROUP is empty; name a consumer group.")
         numbers = {name: getattr(self, name) for name, kind in VARIABLES.items() if kind is not str}
         check_above_zero(numbers, PREFIX, StreamsSettingsError)
+        check_fetch_bytes(self.fetch_bytes, PREFIX, StreamsSettingsError)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> AggregationSettings:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from inferwatch_schemas.health import DEAD_SECONDS, Health
+from inferwatch_schemas.health import DEAD_SECONDS, STARTING_SECONDS, Health
 from inferwatch_schemas.prometheus import serve_metrics
 
 STALLED = {"reason": "partition stalled", "topic": "requests", "partition": 3}
@@ -66,16 +66,20 @@ def test_ready_names_every_reason(case: Case) -> None:
 
 
 def test_live_is_whoever_has_a_loop_that_answers(case: Case) -> None:
-    """A loop that is stuck for a minute makes it 503, and the next beat 200."""
-    assert case.get("/health/live")[0] == 200
-    case.now += DEAD_SECONDS + 1
-    status, body = case.get("/health/live")
-    assert (status, json.loads(body)) == (503, {"live": False, "loop_silent_seconds": 61.0})
+    """A loop that is stuck for a minute makes it 503, and the next beat 200; a start has longer."""
 
     async def beat() -> None:
         case.health.beat_on(asyncio.get_running_loop())
         await asyncio.sleep(0)
 
+    case.now += DEAD_SECONDS + 1
+    assert case.get("/health/live")[0] == 200
+    case.now += STARTING_SECONDS
+    assert case.get("/health/live")[0] == 503
+    asyncio.run(beat())
+    case.now += DEAD_SECONDS + 1
+    status, body = case.get("/health/live")
+    assert (status, json.loads(body)) == (503, {"live": False, "loop_silent_seconds": 61.0})
     asyncio.run(beat())
     assert case.get("/health/live") == (200, b'{"live": true, "loop_silent_seconds": 0.0}\n')
 

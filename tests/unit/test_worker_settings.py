@@ -54,6 +54,16 @@ def test_without_variables_the_defaults_hold(
     assert (found.flush_seconds, found.registry_url) == (1.0, None)
 
 
+@each_worker
+def test_fetches_are_no_larger_than_a_chunk_can_take(
+    prefix: str, read: Read, error: type[Exception]
+) -> None:
+    """What would be fetched again and again is refused, with the most that may be given."""
+    assert read({f"{prefix}_FETCH_BYTES": "4194304"}).fetch_bytes == 4 << 20
+    with pytest.raises(error, match=f"{prefix}_FETCH_BYTES is 4194305; give 4194304 at most"):
+        read({f"{prefix}_FETCH_BYTES": "4194305"})
+
+
 def test_every_variable_of_the_aggregation_is_read() -> None:
     """Each setting has its variable, converted to its type."""
     found = AggregationSettings.from_environment(

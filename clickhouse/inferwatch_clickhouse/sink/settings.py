@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from inferwatch_clickhouse.errors import ClickHouseSettingsError
 from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_schemas.environment import check_above_zero, converted
+from inferwatch_schemas.faust import check_fetch_bytes
 from inferwatch_schemas.kafka import KafkaSettings
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class SinkSettings:
             raise ClickHouseSettingsError(f"{PREFIX}_GROUP is empty; name a consumer group.")
         numbers = {name: getattr(self, name) for name, kind in VARIABLES.items() if kind is not str}
         check_above_zero(numbers, PREFIX, ClickHouseSettingsError)
+        check_fetch_bytes(self.fetch_bytes, PREFIX, ClickHouseSettingsError)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> SinkSettings:

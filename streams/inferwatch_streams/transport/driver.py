@@ -39,12 +39,12 @@ from inferwatch_schemas.columnar.stalls import Observation
 from inferwatch_schemas.columnar.watchdog import LOOK_SECONDS
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_streams.transport import fetch, rehearsal
+from inferwatch_streams.transport.inflate import check_codecs
 from inferwatch_streams.transport.partition_states import (
     PartitionState,
     has_joined,
     partition_states,
 )
-from inferwatch_streams.transport.record_batch import check_codecs
 from inferwatch_streams.transport.starting_points import (
     StartingPoint,
     choose_start,

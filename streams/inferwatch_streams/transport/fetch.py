@@ -18,13 +18,9 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
 from inferwatch_streams.errors import UnsupportedVersionError
+from inferwatch_streams.transport.assemble import make_chunk
 from inferwatch_streams.transport.inflate import Scratch
-from inferwatch_streams.transport.record_batch import (
-    has_batch,
-    make_chunk,
-    open_batch,
-    split_batches,
-)
+from inferwatch_streams.transport.record_batch import has_batch, open_batch, split_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -43,9 +43,15 @@ def inflate(number: int, data: memoryview) -> bytes | memoryview:
         raise ValueError(f"{number} is no compression codec")
     try:
         return _CODECS[number](data)
+    except TooLargeError:
+        raise
     except Exception as error:
         # The four libraries have errors of their own, in part made at run time.
         raise ValueError(f"not decompressed: {error}") from error
+
+
+class TooLargeError(ValueError):
+    """Something compressed inflates to more than MAX_INFLATED_BYTES."""
 
 
 class Scratch:
@@ -65,8 +71,12 @@ class Scratch:
         self._library: Any = None
 
     def clear(self) -> None:
-        """Begin anew: what was inflated is no longer wanted."""
+        """Begin anew: what was inflated is no longer wanted.
+
+        The decompressor goes too: a frame may have made it keep a window of 128 MiB.
+        """
         self._used = 0
+        self._library = None
 
     def inflate(self, number: int, data: memoryview) -> memoryview:
         """As the function ``inflate``; what it returns may live here, until ``clear``.
@@ -110,8 +120,8 @@ def check_codecs() -> None:
             )
 
 
-def _too_large() -> ValueError:
-    return ValueError(f"it has more than {MAX_INFLATED_BYTES} bytes")
+def _too_large() -> TooLargeError:
+    return TooLargeError(f"it has more than {MAX_INFLATED_BYTES} bytes")
 
 
 def _gunzip(data: memoryview) -> bytes:

@@ -52,11 +52,11 @@ def walk_batches(
         what it says.
     """
     found = 0
-    last = -1
     for batch in range(len(batches)):
         pos = batches[batch, BEGIN]
         end = batches[batch, END]
         base = batches[batch, BASE_OFFSET]
+        last = base - 1
         for _ in range(batches[batch, COUNT]):
             length, pos = read_varint(data, pos, end)
             if pos < 0 or length < 1 or length > end - pos:
@@ -79,7 +79,7 @@ def walk_batches(
                 return -1 - batch
             offset = base + offset_delta
             # Offsets rise, and stay between their batch's own and where the next one begins.
-            if offset <= last or offset < base or offset >= batches[batch, NEXT_OFFSET]:
+            if offset <= last or offset >= batches[batch, NEXT_OFFSET]:
                 return -1 - batch
             last = offset
             if offset >= first_offset:
@@ -94,4 +94,5 @@ def walk_batches(
             pos = stop
         if pos != end:
             return -1 - batch
+        first_offset = max(first_offset, batches[batch, NEXT_OFFSET])
     return found
