@@ -38,7 +38,6 @@ class Metrics:
     active_connections: Gauge
     model_info: Gauge
     tokens: Counter
-    model_accuracy: Gauge
     queue_size: Gauge
     error_rate: Gauge
     operation_duration: Histogram
@@ -92,13 +91,6 @@ def _make(registry: CollectorRegistry) -> Metrics:
             "ai_tokens_processed",
             "Tokens of calls, input and output together.",
             ["model", "operation"],
-            registry=registry,
-        ),
-        model_accuracy=Gauge(
-            "ai_model_accuracy_score",
-            "Share of a test set that a model last answered well.",
-            ["model"],
-            multiprocess_mode="livemostrecent",
             registry=registry,
         ),
         queue_size=Gauge(

@@ -18,7 +18,7 @@ from inferwatch_agents.metrics import metrics_of
 
 NAMES = {
     "ai_requests", "ai_request_duration_seconds", "ai_active_connections", "ai_model_info",
-    "ai_tokens_processed", "ai_model_accuracy_score", "ai_request_queue_size", "ai_error_rate",
+    "ai_tokens_processed", "ai_request_queue_size", "ai_error_rate",
     "gen_ai_client_operation_duration_seconds", "gen_ai_client_token_usage",
     "gen_ai_server_time_to_first_token_seconds", "inferwatch_sdk_events_sent",
     "inferwatch_sdk_events_dropped", "inferwatch_sdk_events_failed", "inferwatch_sdk_faults",
@@ -49,7 +49,6 @@ def filled() -> CollectorRegistry:
     call.input_tokens, call.output_tokens, call.time_to_first_token_seconds = 10, 5, 0.1
     metering.count([call], [Answered("GET", "/", 200)], 0.0, 1, 2)
     metrics = metrics_of(registry)
-    metrics.model_accuracy.labels("m").set(0.9)
     metrics.events_sent.labels("request").inc()
     metrics.events_dropped.labels("request", "queue_full").inc()
     metrics.events_failed.labels("request", "not_encoded").inc()
