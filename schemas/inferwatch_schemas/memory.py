@@ -19,8 +19,9 @@ def keep_freed_memory() -> bool:
     """Keep what is freed for the next chunk; False where the C library is not glibc.
 
     By default every chunk's memory is returned to the system and comes back as fresh pages, which
-    the kernel has to clear: a quarter of a worker's CPU time. One arena, because what one thread
-    allocates another frees. The memory of the busiest moment stays with the process.
+    the kernel has to clear: a fifth of a worker's CPU time where it was measured. One arena,
+    because what one thread allocates another frees. The memory of the busiest moment stays with
+    the process.
 
     To be called before the first thread is started.
     """
