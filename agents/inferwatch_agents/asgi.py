@@ -13,6 +13,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_agents import client
+from inferwatch_agents.calls import class_name
 from inferwatch_agents.context import BELONGING, in_request
 from inferwatch_agents.exposition import exposition
 from inferwatch_agents.metering import OTHER, SERVER_ERROR, Answered, Bounded
@@ -82,6 +83,7 @@ class Middleware:
 
     async def _watch(self, sdk: Client, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, self._paths)
+        span = None if sdk.traces is None else sdk.traces.serve(scope, exchange.trace, sdk.fault)
         if self._model is not None:
             exchange.call = client.call(
                 model=self._model, provider=self._provider, operation=self._operation
@@ -111,6 +113,8 @@ class Middleware:
                     exchange.settle(sdk, failure)
                 except Exception as error:  # noqa: BLE001  # the response has been sent, and is not to fail for this
                     sdk.fault("ending a request", error)
+                if span is not None:
+                    span.end(exchange.status, exchange.route, exchange.why, failure)
 
 
 class Exchange:
@@ -122,6 +126,9 @@ class Exchange:
         call: The event of the request itself, where the application is the model.
         complete: Whether the whole response was sent.
         disconnected: Whether the client went away before.
+        status: HTTP status; what stands for one until ``settle``.
+        route: The route's template; None where there is none, and until ``settle``.
+        why: OpenTelemetry error.type, from ``settle`` on; None when it did not fail.
     """
 
     def __init__(self, scope: Scope, paths: Bounded) -> None:
@@ -130,6 +137,9 @@ class Exchange:
         self.call: Call | None = None
         self.complete = False
         self.disconnected = False
+        self.status = SERVER_ERROR
+        self.route: str | None = None
+        self.why: str | None = None
         self._scope = scope
         self._root_path = str(scope.get("root_path", ""))
         self._paths = paths
@@ -168,9 +178,15 @@ class Exchange:
         gone = not self.complete and (
             self.disconnected or isinstance(error, asyncio.CancelledError)
         )
-        status = self._status or (CLIENT_CLOSED if gone else SERVER_ERROR)
-        routed = template(self._scope, self._root_path) is not None
-        endpoint = OTHER if status in UNSERVED and not routed else self.endpoint()
+        self.status = status = self._status or (CLIENT_CLOSED if gone else SERVER_ERROR)
+        self.route = template(self._scope, self._root_path)
+        if error is not None:
+            self.why = class_name(type(error))
+        elif gone:
+            self.why = DISCONNECTED
+        elif status >= SERVER_ERROR:
+            self.why = str(status)
+        endpoint = OTHER if status in UNSERVED and self.route is None else self.endpoint()
         sdk.answered.append(Answered(self.method, endpoint, status))
         call = self.call
         if call is None:
@@ -183,20 +199,21 @@ class Exchange:
         call.experiments = belonging.experiments
         call.in_request = True
         call.endpoint, call.method, call.status_code = endpoint, self.method, status
-        if call.trace_id is None and self.trace is not None:
-            call.trace_id, call.span_id = self.trace
-        if error is None and gone:
-            call.error_type = DISCONNECTED
-        elif error is None and status >= SERVER_ERROR:
-            call.error_type = str(status)
+        if call.trace_id is None:
+            call.place(self.trace)
+        if error is None:
+            call.error_type = self.why
         call.end(error)
 
 
 def _trace(scope: Scope) -> Trace | None:
+    parent, states = "", []
     for name, value in scope.get("headers", ()):
         if name == b"traceparent":
-            return parse_traceparent(value.decode("latin-1"))
-    return None
+            parent = value.decode("latin-1")
+        elif name == b"tracestate":
+            states.append(value.decode("latin-1"))
+    return parse_traceparent(parent, ",".join(states))
 
 
 async def _send_metrics(send: Send) -> None:

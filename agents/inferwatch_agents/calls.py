@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
     from inferwatch_agents.owner import Owner
     from inferwatch_agents.prices import PriceTable
+    from inferwatch_agents.trace_context import Trace
+    from inferwatch_agents.traces.call_spans import CallSpan
 
 SCHEMA: Final = "request"
 # What a call takes in memory besides its texts, measured.
@@ -48,6 +49,8 @@ class Call:
         experiments: Pairs of experiment and variant.
         trace_id: W3C trace id.
         span_id: W3C span id.
+        trace_flags: W3C trace flags; 1 is sampled, None where there is no trace.
+        span: OpenTelemetry's span of it; None where traces are off.
         in_request: Whether it was made in an HTTP request that the middleware sees.
         duration_seconds: None until it ended.
         time_to_first_token_seconds: None until there was one.
@@ -74,9 +77,11 @@ class Call:
         "reasoning_tokens",
         "response_model",
         "session",
+        "span",
         "span_id",
         "status_code",
         "time_to_first_token_seconds",
+        "trace_flags",
         "trace_id",
         "user",
     )
@@ -119,6 +124,8 @@ class Call:
         self.experiments: tuple[tuple[str, str], ...] = ()
         self.trace_id: str | None = None
         self.span_id: str | None = None
+        self.trace_flags: int | None = None
+        self.span: CallSpan | None = None
         self.in_request = False
         self.duration_seconds: float | None = None
         self.time_to_first_token_seconds: float | None = None
@@ -134,16 +141,18 @@ class Call:
         belonging = BELONGING.get()
         self.user, self.session = belonging.user, belonging.session
         self.experiments = belonging.experiments
-        trace = current_trace()
         request = belonging.request
         if request is not None:
             self.in_request = True
             self.method = request.method
             self.endpoint = self.endpoint or request.endpoint()
-            trace = trace or request.trace
             request.called()
+        self.place(current_trace() or belonging.trace)
+
+    def place(self, trace: Trace | None) -> None:
+        """Put it into a trace; without one it stays where it is."""
         if trace is not None:
-            self.trace_id, self.span_id = trace
+            self.trace_id, self.span_id, self.trace_flags, _ = trace
 
     def first_token(self) -> None:
         """The first token is here; later ones change nothing."""
@@ -181,10 +190,12 @@ class Call:
     def failed(self, error: BaseException) -> None:
         """The call failed with this exception; ``end`` does so too."""
         if self.error_type is None:
-            self.error_type = _name(type(error))
+            self.error_type = class_name(type(error))
             status = getattr(error, "status_code", None)
             if self.status_code is None and type(status) is int:
                 self.status_code = status
+        if self.span is not None:
+            self.span.failed(error)
 
     def end(self, error: BaseException | None = None) -> None:
         """The call has ended; the second time does nothing.
@@ -251,7 +262,7 @@ class Call:
 
     def __enter__(self) -> Self:
         """Be the current call of the block."""
-        self._token = CURRENT.set(self)
+        self._token = enter(self)
         return self
 
     def __exit__(
@@ -262,7 +273,7 @@ class Call:
     ) -> None:
         """End with the block, and let through what it raised."""
         if self._token is not None:
-            leave(self._token)
+            leave(self, self._token)
         # A generator that is closed while its block waits at a yield has not failed.
         self.end(None if isinstance(error, GeneratorExit) else error)
 
@@ -271,11 +282,24 @@ class Call:
             self._owner.fault(where, error)
 
 
-def leave(token: Token[Call | None]) -> None:
-    """Make the call before this one the current one again."""
-    # In another context, as where a task ends another's generator, it never was the current one.
-    with contextlib.suppress(ValueError):
+def enter(call: Call) -> Token[Call | None]:
+    """Make a call the current one, and its span OpenTelemetry's."""
+    token = CURRENT.set(call)
+    if call.span is not None:
+        call.span.enter()
+    return token
+
+
+def leave(call: Call, token: Token[Call | None]) -> None:
+    """Make the call and the span before this one the current ones again."""
+    try:
         CURRENT.reset(token)
+    except ValueError:
+        # In another context, as where a task ends another's generator, it never was the current
+        # one, and neither was its span.
+        return
+    if call.span is not None:
+        call.span.leave()
 
 
 def current_call() -> Call:
@@ -283,7 +307,8 @@ def current_call() -> Call:
     return CURRENT.get() or Call(None, None, None, "", None)
 
 
-def _name(kind: type[BaseException]) -> str:
+def class_name(kind: type[BaseException]) -> str:
+    """OpenTelemetry error.type of an exception."""
     if kind.__module__ == "builtins":
         return kind.__qualname__
     return f"{kind.__module__}.{kind.__qualname__}"

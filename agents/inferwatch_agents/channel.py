@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from inferwatch_agents.errors import PublishError
+from inferwatch_agents.trace_context import SAMPLED, Trace
 from inferwatch_schemas.topics import Topic, topic_of
 from inferwatch_schemas.wire import Encoder, cloudevents_headers
 
@@ -53,7 +54,8 @@ class Channel:
         """One event, with its header added.
 
         Args:
-            record: All fields except event_id, producer_id, sequence and event_time.
+            record: All fields except event_id, producer_id, sequence and event_time. Its
+                ``trace_flags`` are in the traceparent header also where the schema has none.
             sequence: Its number among this producer's events of the topic.
             at: Microseconds since 1970 (UTC).
             key: Record key; the field that the topic catalogue names when None.
@@ -80,7 +82,9 @@ class Channel:
         headers = [*self.headers, ("ce_id", event_id.encode()), ("ce_time", self._time(at))]
         trace_id, span_id = record.get("trace_id"), record.get("span_id")
         if trace_id and span_id:
-            headers.append(("traceparent", f"00-{trace_id}-{span_id}-01".encode()))
+            flags = record.get("trace_flags")
+            trace = Trace(trace_id, span_id, SAMPLED if flags is None else flags)
+            headers.append(("traceparent", trace.traceparent().encode()))
         key = record[self.key_field] if key is None else key
         return Message(self.topic.name, key, value, headers)
 

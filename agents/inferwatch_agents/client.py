@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from collections import deque
 from multiprocessing import util as multiprocessing_util
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,7 @@ from inferwatch_agents.metrics import metrics_of
 from inferwatch_agents.outcomes import Faults, Outcomes
 from inferwatch_agents.prices import load_prices
 from inferwatch_agents.sender import Sender
+from inferwatch_agents.traces.opening import open_tracing
 from inferwatch_schemas.environment import check_above_zero, converted
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.kafka import KafkaSettings
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from inferwatch_agents.metering import Answered
     from inferwatch_agents.metrics import Metrics
     from inferwatch_agents.prices import PriceTable
+    from inferwatch_agents.traces.tracing import Tracing
     from inferwatch_schemas.registry import Registry
 
 PREFIX: Final = "INFERWATCH"
@@ -57,6 +60,7 @@ class Client:
         delivery: The way to Kafka.
         connections: Ids of the HTTP requests in progress.
         answered: HTTP requests that ended and are not counted yet.
+        traces: Begins spans; None where traces are off.
     """
 
     def __init__(  # noqa: PLR0913  # the parts it is made of
@@ -69,6 +73,7 @@ class Client:
         prices: PriceTable,
         settings: DeliverySettings,
         metrics: Metrics,
+        traces: Tracing | None = None,
     ) -> None:
         """Put it together; ``delivery.start`` starts it.
 
@@ -79,6 +84,7 @@ class Client:
         self.environment = environment
         self.connections: set[int] = set()
         self.answered: deque[Answered] = deque(maxlen=MAX_ANSWERED)
+        self.traces = traces
         self._calls: set[int] = set()
         self._prices = prices
         self._metering = Metering(metrics)
@@ -97,10 +103,16 @@ class Client:
     def began(self, call: Call) -> None:
         """See ``owner.Owner``."""
         self._calls.add(id(call))
+        if self.traces is not None:
+            self.traces.began(call, self.fault)
 
     def ended(self, call: Call) -> None:
         """See ``owner.Owner``."""
         self._calls.discard(id(call))
+        if call.span is not None:
+            # The span has to know now what the event is to be told later.
+            self._complete(call, time.time_ns() // 1000)
+            call.span.end(call)
         self.delivery.emit(SCHEMA, call, call.size())
 
     def forget(self, call: Call) -> None:
@@ -126,16 +138,21 @@ class Client:
             self.fault(f"emitting {schema}", error)
 
     def _observe(self, events: list[Event], now: float) -> None:
-        calls = []
-        for event in events:
-            if isinstance(event.content, Call):
-                try:
-                    event.content.complete(self._prices, event.at)
-                    calls.append(event.content)
-                except Exception as error:  # noqa: BLE001  # what a caller set may be of any type; the next call is sound
-                    self.fault("completing a call", error)
+        calls = [
+            event.content
+            for event in events
+            if isinstance(event.content, Call) and self._complete(event.content, event.at)
+        ]
         answered = [self.answered.popleft() for _ in range(len(self.answered))]
         self._metering.count(calls, answered, now, len(self.connections), len(self._calls))
+
+    def _complete(self, call: Call, at: int) -> bool:
+        try:
+            call.complete(self._prices, at)
+        except Exception as error:  # noqa: BLE001  # what a caller set may be of any type; the next call is sound
+            self.fault("completing a call", error)
+            return False
+        return True
 
 
 _active: Client | None = None
@@ -154,6 +171,7 @@ def init(  # noqa: PLR0913  # each has a variable, and all but the first a defau
     registry_url: str | None = None,
     prices: str | Path | None = None,
     delivery: DeliverySettings | None = None,
+    traces: str | None = None,
     metrics: CollectorRegistry = REGISTRY,
     variables: Mapping[str, str] | None = None,
 ) -> None:
@@ -171,6 +189,9 @@ def init(  # noqa: PLR0913  # each has a variable, and all but the first a defau
         registry_url: Schema registry; ``INFERWATCH_REGISTRY_URL``, else the pinned ids.
         prices: File with a price table; ``INFERWATCH_PRICES``, else the one that is shipped.
         delivery: What may wait for Kafka.
+        traces: Where OpenTelemetry's spans go: ``kafka``, ``otlp``, or ``kafka,otlp``; ``provider``
+            where the service's own TracerProvider sends them; ``INFERWATCH_TRACES``, else there
+            are none. Needs the extra ``otel``.
         metrics: Where the Prometheus metrics are registered.
         variables: In place of the process's environment variables.
 
@@ -188,15 +209,18 @@ def init(  # noqa: PLR0913  # each has a variable, and all but the first a defau
         raise ConfigurationError(
             f"The service has no name; give init(service=...) or set {PREFIX}_SERVICE."
         )
+    environment = environment or found.get(f"{PREFIX}_ENVIRONMENT")
+    traces = traces or found.get(f"{PREFIX}_TRACES")
     try:
         client = Client(
             service,
-            environment or found.get(f"{PREFIX}_ENVIRONMENT") or UNKNOWN_ENVIRONMENT,
+            environment or UNKNOWN_ENVIRONMENT,
             kafka=_kafka(kafka, found),
             registry=open_registry(registry_url or found.get(f"{PREFIX}_REGISTRY_URL")),
             prices=load_prices(prices or found.get(f"{PREFIX}_PRICES")),
             settings=_delivery(delivery, found),
             metrics=metrics_of(metrics),
+            traces=open_tracing(traces, service, environment) if traces else None,
         )
     except (SchemasError, PublishError) as error:
         raise ConfigurationError(str(error)) from error

@@ -40,12 +40,14 @@ class Belonging:
         session: Id.
         experiments: Pairs of experiment and variant.
         request: The HTTP request; None outside of one.
+        trace: The caller's span, from the headers of that request or of a message.
     """
 
     user: str | None = None
     session: str | None = None
     experiments: tuple[tuple[str, str], ...] = ()
     request: Request | None = None
+    trace: Trace | None = None
 
 
 NOBODY: Final = Belonging()
@@ -107,4 +109,5 @@ def in_experiment(experiment: str, variant: str) -> Entered:
 
 def in_request(request: Request) -> Entered:
     """Make calls inherit from an HTTP request; holds as ``identify`` does."""
-    return Entered(replace(BELONGING.get(), request=request))
+    now = BELONGING.get()
+    return Entered(replace(now, request=request, trace=request.trace or now.trace))

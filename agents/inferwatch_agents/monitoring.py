@@ -16,7 +16,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from inferwatch_agents import client
-from inferwatch_agents.calls import CURRENT, leave
+from inferwatch_agents.calls import enter, leave
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping
@@ -97,14 +97,14 @@ def _function(function: F, begin: Callable[[Mapping[str, Any]], Call]) -> F:
     @functools.wraps(function)
     def monitored(*args: Any, **kwargs: Any) -> Any:
         call = begin(kwargs)
-        token = CURRENT.set(call)
+        token = enter(call)
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            leave(token)
+            leave(call, token)
             call.end(error)
             raise
-        leave(token)
+        leave(call, token)
         call.response(result)
         call.end()
         return result
@@ -116,15 +116,15 @@ def _coroutine(function: F, begin: Callable[[Mapping[str, Any]], Call]) -> F:
     @functools.wraps(function)
     async def monitored(*args: Any, **kwargs: Any) -> Any:
         call = begin(kwargs)
-        token = CURRENT.set(call)
+        token = enter(call)
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
-            leave(token)
+            leave(call, token)
             # A coroutine that is closed while it waits was given up by whoever ran it.
             call.end(error)
             raise
-        leave(token)
+        leave(call, token)
         call.response(result)
         call.end()
         return result
@@ -174,18 +174,18 @@ class _Watched:
         return self._step(self._generator.throw, *error)
 
     def close(self) -> None:
-        token = CURRENT.set(self._call)
+        token = enter(self._call)
         try:
             self._generator.close()
         finally:
-            leave(token)
+            leave(self._call, token)
 
     def _step(self, resume: Callable[..., Any], *values: Any) -> Any:
-        token = CURRENT.set(self._call)
+        token = enter(self._call)
         try:
             item = resume(*values)
         finally:
-            leave(token)
+            leave(self._call, token)
         self._call.item(item)
         return item
 
@@ -199,11 +199,11 @@ def _async_generator(function: F, begin: Callable[[Mapping[str, Any]], Call]) ->
         values: tuple[Any, ...] = ()
         try:
             while True:
-                token = CURRENT.set(call)
+                token = enter(call)
                 try:
                     item = await step(*values)
                 finally:
-                    leave(token)
+                    leave(call, token)
                 call.item(item)
                 try:
                     step, values = generator.asend, ((yield item),)

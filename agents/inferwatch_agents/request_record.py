@@ -45,4 +45,6 @@ def request_record(call: Call, owner: Owner | None) -> dict[str, Any]:
         ],
         "trace_id": call.trace_id,
         "span_id": call.span_id,
+        # No field of the schema: the traceparent header has it.
+        "trace_flags": call.trace_flags,
     }

@@ -18,6 +18,7 @@ class Recorder:
         calls: Calls that ended.
         open: Calls that began and have not ended.
         faults: Where something failed inside the SDK.
+        traces: There are none.
     """
 
     service: str = "svc"
@@ -25,6 +26,7 @@ class Recorder:
     calls: list[Call] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
     faults: list[tuple[str, BaseException]] = field(default_factory=list)
+    traces: None = None
 
     def began(self, call: Call) -> None:
         """Keep it as open."""

@@ -152,9 +152,12 @@ def test_opentelemetrys_span_is_taken_where_it_is_imported(
     assert current_trace() is None
     module = ModuleType("opentelemetry.trace")
     spans = [
-        SimpleNamespace(is_valid=True, trace_id=int(TRACE_ID, 16), span_id=int(SPAN_ID, 16)),
+        SimpleNamespace(
+            is_valid=True, trace_id=int(TRACE_ID, 16), span_id=int(SPAN_ID, 16),
+            trace_flags=1, trace_state={},
+        ),
         SimpleNamespace(is_valid=False, trace_id=0, span_id=0),
-    ]
+    ]  # fmt: skip
     module.get_current_span = lambda: SimpleNamespace(get_span_context=lambda: spans[0])  # type: ignore[attr-defined]  # a stand-in
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", module)
     inferwatch_agents.call().end()
@@ -177,7 +180,8 @@ def test_a_broken_opentelemetry_is_no_concern_of_the_caller(
     ("header", "trace"),
     [
         (f"00-{TRACE_ID}-{SPAN_ID}-01", Trace(TRACE_ID, SPAN_ID)),
-        (f" 00-{TRACE_ID}-{SPAN_ID}-00 ", Trace(TRACE_ID, SPAN_ID)),
+        (f" 00-{TRACE_ID}-{SPAN_ID}-00 ", Trace(TRACE_ID, SPAN_ID, flags=0)),
+        (f"00-{TRACE_ID}-{SPAN_ID}-ff", Trace(TRACE_ID, SPAN_ID, flags=3)),
         (f"cc-{TRACE_ID}-{SPAN_ID}-01-what-comes", Trace(TRACE_ID, SPAN_ID)),
         (f"00-{TRACE_ID}-{SPAN_ID}-01-extra", None),
         (f"ff-{TRACE_ID}-{SPAN_ID}-01", None),
