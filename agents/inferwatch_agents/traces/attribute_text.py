@@ -44,10 +44,11 @@ def cut(text: str, most: int = VALUE_BYTES) -> str:
 
     A lone surrogate, which UTF-8 has no bytes for, becomes a question mark.
     """
-    written = text.encode(errors="replace")
+    # A character has one byte at least.
+    written = text[: most + 1].encode(errors="replace")
     if len(written) <= most:
         return written.decode()
-    return f"{written[:most].decode(errors='ignore')}... (cut from {len(written)} bytes)"
+    return f"{written[:most].decode(errors='ignore')}... (cut from {len(text)} characters)"
 
 
 def value_text(value: Any) -> str:
@@ -58,7 +59,7 @@ def value_text(value: Any) -> str:
         TypeError: Likewise.
     """
     plain = _plain(value)
-    return cut(plain if isinstance(plain, str) else _json(plain))
+    return plain if isinstance(plain, str) else cut(_json(plain))
 
 
 def pairs_in(attributes: Mapping[str, Any] | None, room: Room) -> tuple[list[dict[str, str]], int]:
@@ -89,20 +90,20 @@ def object_in(attributes: Mapping[str, Any] | None, room: Room, dropped: int = 0
     for name, value in (attributes or {}).items():
         try:
             key, plain = cut(name, NAME_BYTES), _plain(value)
-            text = plain if isinstance(plain, str) else _json(plain)
+            text = _json(plain)
         except (TypeError, ValueError, RecursionError):
             dropped += 1
             continue
-        if isinstance(plain, str) or len(text.encode(errors="replace")) > VALUE_BYTES:
-            plain = cut(text)
-        # Escaping may make a text longer.
-        if room.take(_json(key), _json(plain)):
+        if not isinstance(plain, str) and (bounded := cut(text)) != text:
+            plain, text = bounded, _json(bounded)
+        # Escaping may have made a text longer.
+        if room.take(_json(key), text):
             kept[key] = plain
         else:
             dropped += 1
     if dropped:
         kept[DROPPED_ATTRIBUTES] = dropped
-    return cut(_json(kept), 1 << 62) if kept else ""
+    return _json(kept) if kept else ""
 
 
 def _json(value: Any) -> str:
@@ -110,20 +111,22 @@ def _json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value of what JSON has; strings stay as they are.
+    """A value of what JSON has, with its strings bounded.
 
     Raises:
         TypeError: It is of no type that OpenTelemetry allows.
     """
     match value:
-        case None | bool() | int() | str():
+        case None | bool() | int():
             return value
+        case str():
+            return cut(value)
         case float():
             return value if math.isfinite(value) else _not_finite(value)
         case bytes():
-            return base64.b64encode(value).decode()
+            return cut(base64.b64encode(value).decode())
         case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {cut(str(key), NAME_BYTES): _plain(item) for key, item in value.items()}
         case Sequence():
             return [_plain(item) for item in value]
         case _:

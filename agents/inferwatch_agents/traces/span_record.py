@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_agents.traces.attribute_text import (
@@ -14,8 +15,6 @@ from inferwatch_agents.traces.attribute_text import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.trace import Link
 
@@ -47,6 +46,7 @@ MOST_TOKENS: Final = 10**12
 # What a span takes in memory besides its texts, and an event or link of it, roughly.
 SPAN_BYTES: Final = 3000
 PART_BYTES: Final = 500
+WORD_BYTES: Final = 8
 
 
 def span_record(span: ReadableSpan, service: str, environment: str) -> dict[str, Any]:
@@ -110,13 +110,15 @@ def memory_of(span: ReadableSpan) -> int:
 
 
 def _length(attributes: Mapping[str, Any] | None) -> int:
-    if not attributes:
-        return 0
-    return sum(
-        len(value) if isinstance(value, str | bytes) else len(str(value))
-        for value in attributes.values()
-        if not isinstance(value, bool | int | float)
-    )
+    return sum(map(_weight, attributes.values())) if attributes else 0
+
+
+def _weight(value: Any) -> int:
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_weight, value.values()))
+    return sum(map(_weight, value)) if isinstance(value, tuple | list) else WORD_BYTES
 
 
 def _resource(span: ReadableSpan) -> dict[str, Any]:
