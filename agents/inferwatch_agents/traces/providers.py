@@ -126,8 +126,9 @@ def _to_otlp() -> SpanProcessor:
         return BatchSpanProcessor(CountedExporter(module.OTLPSpanExporter()))
     except Exception as error:
         # Whatever OpenTelemetry's variables made it stumble over.
+        why = str(error).rstrip(".")
         raise ConfigurationError(
-            f"OpenTelemetry's OTLP exporter refuses its settings, check OTEL_*: {error}."
+            f"OpenTelemetry's OTLP exporter refuses its settings, check OTEL_*: {why}."
         ) from error
 
 

@@ -59,7 +59,7 @@ def span_record(span: ReadableSpan, service: str, environment: str) -> dict[str,
     """
     context, scope, resource = span.context, span.instrumentation_scope, _resource(span)
     own, others = _fields(span.attributes or {})
-    named = resource.pop(SERVICE, "")
+    named = str(resource.pop(SERVICE, ""))
     environments = [resource.pop(name) for name in ENVIRONMENTS if name in resource]
     host = resource.pop(HOST, None)
     if scope is not None and scope.version:
