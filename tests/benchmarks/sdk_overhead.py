@@ -1,6 +1,6 @@
 """What the SDK costs a service: time of the calling thread for a call, and of the whole process.
 
-    python -m tests.benchmarks.sdk_overhead [--calls 2000] [--runs 7] [--json FILE]
+    python -m tests.benchmarks.sdk_overhead [--calls 2000] [--runs 7] [--traces kafka] [--json FILE]
 
 Each case is measured as the difference to the same code without the SDK, in thread CPU time
 (``time.thread_time``), which other threads and programs do not count into. Told are the median and
@@ -8,7 +8,9 @@ the worst of the runs. Cases run with the embedded broker, and again with no bro
 the queue is full and every event is dropped.
 
 The process's CPU time for a call has the background thread in it: metrics, encoding, Kafka's
-client. Single calls are timed on the wall clock too, apart from each other as in a service.
+client. Single calls are timed on the wall clock too, apart from each other as in a service. With
+``--traces`` each call is a span as well, most of whose cost is OpenTelemetry's; no limit is held
+against that.
 """
 
 # A program that reports to whoever runs it.
@@ -247,14 +249,16 @@ def timed_calls() -> dict[str, dict[str, float]]:
 
 
 def measured(
-    servers: str, calls: int, runs: int, delivery: DeliverySettings, flush_seconds: float
+    servers: str, asked: argparse.Namespace, delivery: DeliverySettings, flush_seconds: float
 ) -> dict[str, Cost]:
     """Every case with one broker, or none; arguments as those of ``measure`` and ``init``."""
-    inferwatch_agents.init("bench", environment="bench", kafka=servers, delivery=delivery)
+    inferwatch_agents.init(
+        "bench", environment="bench", kafka=servers, delivery=delivery, traces=asked.traces
+    )
     found = {}
     try:
         for case in cases():
-            found[case.name] = cost = measure(case, calls, runs, flush_seconds)
+            found[case.name] = cost = measure(case, asked.calls, asked.runs, flush_seconds)
             print(
                 f"{case.name:<34}{cost.median:8.2f}{cost.worst:9.2f}{cost.process:10.1f}",
                 flush=True,
@@ -269,6 +273,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--calls", type=int, default=2000, help="of a run")
     parser.add_argument("--runs", type=int, default=7, help="of a case")
+    parser.add_argument("--traces", help="as init takes it; without it there are no spans")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     asked = parser.parse_args()
     heading = f"{'microseconds a call':<34}{'median':>8}{'worst':>9}{'process':>10}"
@@ -276,10 +281,8 @@ def main() -> None:
         TopicAdmin(KafkaSettings(broker.bootstrap_servers)).create(TOPICS)
         print(f"{heading}   with a broker")
         settings = DeliverySettings()
-        with_broker = measured(
-            broker.bootstrap_servers, asked.calls, asked.runs, settings, FLUSH_SECONDS
-        )
-        inferwatch_agents.init("bench", kafka=broker.bootstrap_servers)
+        with_broker = measured(broker.bootstrap_servers, asked, settings, FLUSH_SECONDS)
+        inferwatch_agents.init("bench", kafka=broker.bootstrap_servers, traces=asked.traces)
         wall = timed_calls()
         inferwatch_agents.shutdown()
     for name, taken in wall.items():
@@ -287,7 +290,7 @@ def main() -> None:
         print(f"wall time of single calls, microseconds, {name}: {told}")
     print(f"{heading}   Kafka away, queue full")
     full = DeliverySettings(queue_events=100, flush_seconds=0.1)
-    without = measured(NOBODY, asked.calls, asked.runs, full, AWAY_SECONDS)
+    without = measured(NOBODY, asked, full, AWAY_SECONDS)
     if asked.json:
         results = {
             "machine": machine(),
@@ -305,7 +308,7 @@ def main() -> None:
             for where, found in (("with a broker", with_broker), ("Kafka away", without))
             for name, cost in found.items()
             # A stream's cost is of its chunks.
-            if "stream" not in name
+            if "stream" not in name and not asked.traces
         )
     )
 
