@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 from inferwatch_agents.trace_context import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextvars import Token
 
     from opentelemetry.context import Context
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from inferwatch_agents.calls import Call
 
 ERROR_TYPE: Final = "error.type"
-# By the convention's name, the attribute of the call.
-ATTRIBUTES: Final = {
+# By the convention's name, the attribute of the call; a sampler sees the first three.
+REQUEST: Final = {
     "gen_ai.operation.name": "operation",
     "gen_ai.provider.name": "provider",
     "gen_ai.request.model": "model",
+}
+RESPONSE: Final = {
     "gen_ai.response.model": "response_model",
     "gen_ai.response.time_to_first_chunk": "time_to_first_token_seconds",
     "gen_ai.usage.input_tokens": "input_tokens",
@@ -37,11 +39,32 @@ ATTRIBUTES: Final = {
 class CallSpan:
     """The span of one call; it is the current one while the call's code runs."""
 
-    __slots__ = ("_fault", "_message", "_span", "_token")
+    __slots__ = ("_fault", "_given", "_message", "_span", "_token")
 
-    def __init__(self, span: Span, fault: Callable[[str, BaseException], None]) -> None:
-        self._span = span
+    def __init__(
+        self,
+        call: Call,
+        tracer: Tracer,
+        parent: Context | None,
+        fault: Callable[[str, BaseException], None],
+    ) -> None:
+        """Begin, and give the call its ids, also where the trace is not sampled.
+
+        Args:
+            call: It has begun.
+            tracer: OpenTelemetry's.
+            parent: Context with the parent; the current one when None.
+            fault: Told what failed.
+        """
         self._fault = fault
+        self._given = _attributes(call, REQUEST)
+        self._span: Span = tracer.start_span(
+            _name(call), parent, kind=SpanKind.CLIENT, attributes=self._given
+        )
+        context = self._span.get_span_context()
+        if context.is_valid:
+            ids = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+            call.place(Trace(*ids, int(context.trace_flags)))
         self._message: str | None = None
         self._token: Token[Context] | None = None
 
@@ -70,8 +93,12 @@ class CallSpan:
         try:
             span = self._span
             if span.is_recording():
-                span.set_attributes(_attributes(call))
-                span.update_name(_name(call))
+                # Each attribute that is set is checked by OpenTelemetry, which takes its time.
+                now = _attributes(call, REQUEST)
+                if now != self._given:
+                    span.set_attributes(now)
+                    span.update_name(_name(call))
+                span.set_attributes(_attributes(call, RESPONSE))
                 if call.error_type is not None:
                     span.set_status(StatusCode.ERROR, self._message)
             span.end()
@@ -79,35 +106,11 @@ class CallSpan:
             self._fault("ending a span", fault)
 
 
-def begin(
-    call: Call,
-    tracer: Tracer,
-    parent: Context | None,
-    fault: Callable[[str, BaseException], None],
-) -> None:
-    """Begin a call's span, and give the call its ids, also where the trace is not sampled.
-
-    Args:
-        call: It has begun.
-        tracer: OpenTelemetry's.
-        parent: Context with the parent; the current one when None.
-        fault: Told what failed.
-    """
-    span = tracer.start_span(
-        _name(call), parent, kind=SpanKind.CLIENT, attributes=_attributes(call)
-    )
-    context = span.get_span_context()
-    if context.is_valid:
-        call.place(
-            Trace(f"{context.trace_id:032x}", f"{context.span_id:016x}", int(context.trace_flags))
-        )
-    call.span = CallSpan(span, fault)
-
-
 def _name(call: Call) -> str:
     return f"{call.operation} {call.model}" if call.model else str(call.operation)
 
 
-def _attributes(call: Call) -> dict[str, Any]:
-    found = ((name, getattr(call, field)) for name, field in ATTRIBUTES.items())
-    return {name: value for name, value in found if value is not None}
+def _attributes(call: Call, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name: value for name, field in names.items() if (value := getattr(call, field)) is not None
+    }

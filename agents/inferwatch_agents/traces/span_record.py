@@ -116,9 +116,9 @@ def _length(attributes: Mapping[str, Any] | None) -> int:
 def _weight(value: Any) -> int:
     if isinstance(value, str | bytes):
         return len(value)
-    if isinstance(value, Mapping):
-        return sum(map(_weight, value.values()))
-    return sum(map(_weight, value)) if isinstance(value, tuple | list) else WORD_BYTES
+    if isinstance(value, tuple | list):
+        return sum(map(_weight, value))
+    return sum(map(_weight, value.values())) if isinstance(value, Mapping) else WORD_BYTES
 
 
 def _resource(span: ReadableSpan) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import get_current_span
 
 from inferwatch_agents.context import BELONGING
-from inferwatch_agents.traces.call_spans import begin
+from inferwatch_agents.traces.call_spans import CallSpan
 from inferwatch_agents.traces.remote_spans import context_of
 from inferwatch_agents.traces.server_spans import ServerSpan
 
@@ -29,7 +29,7 @@ class Tracing:
 
     def began(self, call: Call, fault: Callable[[str, BaseException], None]) -> None:
         """Begin a call's span; ``call.span`` ends it."""
-        begin(call, self._tracer, _parent(BELONGING.get().trace), fault)
+        call.span = CallSpan(call, self._tracer, _parent(BELONGING.get().trace), fault)
 
     def serve(
         self,
