@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException
+
+# The class itself: OpenTelemetry's instrumentation puts one of its own into confluent_kafka, whose
+# spans of sending spans would never end.
+from confluent_kafka.cimpl import Producer
 
 from inferwatch_agents.channel import open_channel
 from inferwatch_agents.errors import PublishError

@@ -1,5 +1,7 @@
 """Where spans go: the provider of a service, one of our own, Kafka, and an OTLP receiver."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -260,3 +262,14 @@ def test_what_an_exporter_raises_is_counted(monkeypatch: pytest.MonkeyPatch) -> 
     assert counted.export([]).name == "FAILURE"
     assert SpanExporter().export([SimpleNamespace()]).name == "FAILURE"
     assert faults == ["exporting spans by OTLP", "exporting a span"]
+
+
+def test_sending_spans_makes_none() -> None:
+    """Where OpenTelemetry's instrumentation has put a class of its own in the place of Kafka's."""
+    program = (
+        "import confluent_kafka\n"
+        "confluent_kafka.Producer = None\n"
+        "from inferwatch_agents.sender import Producer\n"
+        "assert len(Producer({})) == 0\n"
+    )
+    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)  # noqa: S603  # our own program, no shell
