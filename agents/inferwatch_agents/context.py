@@ -109,5 +109,4 @@ def in_experiment(experiment: str, variant: str) -> Entered:
 
 def in_request(request: Request) -> Entered:
     """Make calls inherit from an HTTP request; holds as ``identify`` does."""
-    now = BELONGING.get()
-    return Entered(replace(now, request=request, trace=request.trace or now.trace))
+    return Entered(replace(BELONGING.get(), request=request, trace=request.trace))

@@ -148,6 +148,17 @@ def test_an_exception_that_is_said_and_raised_is_recorded_once(sdk: Traced) -> N
     assert len(sdk.span().events) == 1
 
 
+def test_a_call_that_waits_for_kafka_keeps_no_span(sdk: Traced) -> None:
+    """Only the exporter's queue has it; a block that goes on after the end stays under it."""
+    with call(model="m") as this:
+        inside, kept = here(), weakref.ref(get_current_span())
+        this.end()
+        assert here() == inside
+        this.failed(OverloadedError("after the end"))
+    assert sdk.span().events == ()
+    assert kept() is None
+
+
 def test_an_error_without_an_exception_is_one(sdk: Traced) -> None:
     """Such as one that the service reads from the answer."""
     with call(model="m") as this:

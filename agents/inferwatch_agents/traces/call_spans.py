@@ -58,10 +58,10 @@ class CallSpan:
         """
         self._fault = fault
         self._given = _attributes(call, REQUEST)
-        self._span: Span = tracer.start_span(
-            _name(call), parent, kind=SpanKind.CLIENT, attributes=self._given
-        )
-        context = self._span.get_span_context()
+        span = tracer.start_span(_name(call), parent, kind=SpanKind.CLIENT, attributes=self._given)
+        # None once it has ended: the call is kept until it is sent, and its span need not be.
+        self._span: Span | None = span
+        context = span.get_span_context()
         if context.is_valid:
             ids = f"{context.trace_id:032x}", f"{context.span_id:016x}"
             call.place(Trace(*ids, int(context.trace_flags)))
@@ -70,7 +70,8 @@ class CallSpan:
 
     def enter(self) -> None:
         """Make it OpenTelemetry's current span, in the context that is the current one now."""
-        self._token = attach(set_span_in_context(self._span))
+        if self._span is not None:
+            self._token = attach(set_span_in_context(self._span))
 
     def leave(self) -> None:
         """Make the one before it the current one again; only where ``enter`` was called."""
@@ -80,7 +81,7 @@ class CallSpan:
 
     def failed(self, error: BaseException) -> None:
         """Record an exception, once; keep nothing of it but its text."""
-        if self._message is None:
+        if self._span is not None and self._message is None:
             self._message = type(error).__name__
             try:
                 self._message = str(error)
@@ -89,9 +90,11 @@ class CallSpan:
                 self._fault("recording an exception", fault)
 
     def end(self, call: Call) -> None:
-        """End it with what is known of the call."""
+        """End it with what is known of the call; the second time does nothing."""
+        span, self._span = self._span, None
+        if span is None:
+            return
         try:
-            span = self._span
             if span.is_recording():
                 # Each attribute that is set is checked by OpenTelemetry, which takes its time.
                 now = _attributes(call, REQUEST)
