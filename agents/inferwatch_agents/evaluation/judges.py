@@ -34,8 +34,8 @@ MICROS: Final = 1_000_000
 _MOST_DIGITS: Final = 1000
 _NUMBER: Final = re.compile(
     r"(?:(?<![\w.])[-+\u2212])?(?<![\w.])"
-    r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
-    r"(?:[eE][-+]?[0-9]{1,3}(?![0-9]))?"
+    r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
+    r"(?:[eE][-+]?[0-9]{1,3})?(?!\.?[0-9]|[eE][-+]?[0-9])"
 )
 
 
@@ -138,9 +138,9 @@ def judge_of(asked: Any, own: Mapping[str, Judging]) -> Judge:
         return custom(getattr(asked, "__qualname__", type(asked).__qualname__), asked)
     options = dict(asked) if isinstance(asked, Mapping) else {"name": asked}
     name = options.pop("name", None)
-    if name in own and not options:
+    if isinstance(name, str) and name in own and not options:
         return custom(name, own[name])
-    if name not in _BUILT_IN:
+    if not isinstance(name, str) or name not in _BUILT_IN:
         known = ", ".join((*_BUILT_IN, *own))
         raise ConfigurationError(f"There is no judge {name!r}; there are {known}.")
     try:
