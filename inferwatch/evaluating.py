@@ -78,6 +78,11 @@ def show(summary: Summary) -> None:
         typer.echo(f"{failures.count} x {failures.error_type}: {reason}")
 
 
+def tell(error: Exception) -> None:
+    """Print why a run of a schedule failed; the next comes as ever."""
+    typer.echo(f"inferwatch: {error}", err=True)
+
+
 def check(summary: Summary, fail_under: float | None) -> None:
     """Hold a run against what is asked of it.
 

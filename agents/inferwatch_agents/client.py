@@ -58,7 +58,7 @@ class Client:
         delivery: The way to Kafka.
         connections: Ids of the HTTP requests in progress.
         answered: HTTP requests that ended and are not counted yet.
-        scored: Models with their measured accuracy that are not counted yet.
+        scored: Models with their measured accuracy that the gauge does not show yet.
     """
 
     def __init__(  # noqa: PLR0913  # the parts it is made of

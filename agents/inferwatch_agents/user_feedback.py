@@ -85,7 +85,8 @@ def feedback(  # noqa: PLR0913  # what is said, and of what, by name
             "deployment_environment_name": sdk.environment,
             "kind": KIND,
             "gen_ai_provider_name": _text(provider, call and call.provider),
-            "gen_ai_request_model": _text(model, call and call.model) or "",
+            "gen_ai_request_model": _text(model, call and call.model, call and call.response_model)
+            or "",
             "gen_ai_evaluation_name": str(metric),
             "gen_ai_evaluation_score_value": score,
             "gen_ai_evaluation_score_label": label,

@@ -11,7 +11,7 @@ from prometheus_client import start_http_server
 
 from inferwatch import options
 from inferwatch.errors import CommandError
-from inferwatch.evaluating import PublishingSink, check, show
+from inferwatch.evaluating import PublishingSink, check, show, tell
 from inferwatch.imports import named
 from inferwatch_agents.evaluation import (
     Evaluator,
@@ -22,6 +22,7 @@ from inferwatch_agents.evaluation import (
 )
 from inferwatch_agents.publisher import Publisher
 
+FAILED: Final = 1
 DEFAULTS: Final = EvaluatorSettings()
 
 
@@ -110,27 +111,27 @@ def evaluate(  # noqa: PLR0913  # an option is a parameter
     )
     if metrics_port is not None:
         _serve_metrics(metrics_port)
-    if every is None:
-        summary = evaluator.run()
-        show(summary)
-        sink.flush()
-        check(summary, fail_under)
-        return
-
     # As a container's first process, Python heeds no SIGTERM by itself.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0 if every else FAILED))
 
     def on_run(summary: Summary) -> None:
         show(summary)
         sink.flush()
 
-    Schedule(
-        evaluator,
-        every,
-        jitter_seconds=jitter,
-        on_run=on_run,
-        on_failure=lambda error: typer.echo(f"inferwatch: {error}", err=True),
-    ).run()
+    try:
+        if every is None:
+            summary = evaluator.run()
+            on_run(summary)
+            check(summary, fail_under)
+        else:
+            schedule = Schedule(
+                evaluator, every, jitter_seconds=jitter, on_run=on_run, on_failure=tell
+            )
+            schedule.run()
+    except (KeyboardInterrupt, SystemExit):
+        # What was judged so far is worth keeping.
+        sink.flush()
+        raise
 
 
 def _is_named(judge: str) -> bool:
