@@ -36,6 +36,10 @@ COMMANDS = (
         "inferwatch.commands.replay:replay",
     ),
     Deferred(
+        "evaluate", RUN, "Ask a model a set of questions, and say how good it is.",
+        "inferwatch.commands.evaluate:evaluate",
+    ),
+    Deferred(
         "query", LOOK, "Ask ClickHouse, or what a demo kept, in SQL.",
         "inferwatch.commands.query:query",
     ),

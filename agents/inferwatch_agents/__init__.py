@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from inferwatch_agents.delivery import DeliverySettings
     from inferwatch_agents.errors import AgentsError, ConfigurationError
     from inferwatch_agents.monitoring import monitor
+    from inferwatch_agents.user_feedback import feedback
 
 __all__ = [
     "AgentsError",
@@ -22,6 +23,7 @@ __all__ = [
     "DeliverySettings",
     "call",
     "current_call",
+    "feedback",
     "flush",
     "identify",
     "in_experiment",
@@ -37,6 +39,7 @@ _MODULES: Final = {
     "delivery": ("DeliverySettings",),
     "errors": ("AgentsError", "ConfigurationError"),
     "monitoring": ("monitor",),
+    "user_feedback": ("feedback",),
 }
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -49,6 +49,7 @@ RECORD_BYTES: Final = 1000
 MOST_WAITING: Final = {"queue_events": 10_000_000, "queue_bytes": (2**31 - 1) * 1024}
 # HTTP requests that may end between two looks of the thread; more are not counted.
 MAX_ANSWERED: Final = 100_000
+MAX_SCORED: Final = 1000
 
 
 class Client:
@@ -61,6 +62,7 @@ class Client:
         connections: Ids of the HTTP requests in progress.
         answered: HTTP requests that ended and are not counted yet.
         traces: Begins spans; None where traces are off.
+        scored: Models with their measured accuracy that the gauge does not show yet.
     """
 
     def __init__(  # noqa: PLR0913  # the parts it is made of
@@ -85,6 +87,7 @@ class Client:
         self.connections: set[int] = set()
         self.answered: deque[Answered] = deque(maxlen=MAX_ANSWERED)
         self.traces = traces
+        self.scored: deque[tuple[str, float]] = deque(maxlen=MAX_SCORED)
         self._calls: set[int] = set()
         self._prices = prices
         self._metering = Metering(metrics)
@@ -144,6 +147,8 @@ class Client:
             if isinstance(event.content, Call) and self._complete(event.content, event.at)
         ]
         answered = [self.answered.popleft() for _ in range(len(self.answered))]
+        while self.scored:
+            self._metering.scored(*self.scored.popleft())
         self._metering.count(calls, answered, now, len(self.connections), len(self._calls))
 
     def _complete(self, call: Call, at: int) -> bool:

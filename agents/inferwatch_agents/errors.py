@@ -15,3 +15,11 @@ class ConfigurationError(AgentsError):
 
 class PricesError(ConfigurationError):
     """A price table cannot be read; the message says what is wrong in it."""
+
+
+class QuestionSetError(ConfigurationError):
+    """A set of questions cannot be used; the message names file, line and field."""
+
+
+class EvaluationError(AgentsError):
+    """An evaluation cannot run; the message says why."""

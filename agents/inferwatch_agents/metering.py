@@ -123,6 +123,10 @@ class Metering:
         self._metrics.active_connections.set(connections)
         self._metrics.queue_size.set(waiting)
 
+    def scored(self, model: str, accuracy: float) -> None:
+        """An evaluation measured a model's accuracy, from 0 to 1."""
+        self._metrics.model_accuracy.labels(self._models(model)).set(accuracy)
+
     def _request(self, method: str, endpoint: str, status: str) -> None:
         self._metrics.requests.labels(
             self._methods(method), self._endpoints(endpoint), status

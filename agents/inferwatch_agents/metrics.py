@@ -5,7 +5,8 @@ Three families: ``ai_...`` are those of the guide that dashboards of AI services
 dots and the unit at the end, and ``inferwatch_sdk_...`` tell what became of events.
 
 In multiprocess mode (``PROMETHEUS_MULTIPROC_DIR``) gauges are of the processes that live: numbers
-of things are added up, of the error rate the worst process counts.
+of things are added up, of the error rate the worst process counts. The accuracy is the latest, of
+any process.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Metrics:
     tokens: Counter
     queue_size: Gauge
     error_rate: Gauge
+    model_accuracy: Gauge
     operation_duration: Histogram
     token_usage: Histogram
     first_token: Histogram
@@ -103,6 +105,13 @@ def _make(registry: CollectorRegistry) -> Metrics:
             "ai_error_rate",
             f"Share of the requests of the last {ERROR_RATE_SECONDS} seconds that failed.",
             multiprocess_mode="livemax",
+            registry=registry,
+        ),
+        model_accuracy=Gauge(
+            "ai_model_accuracy_score",
+            "Share of its answers that passed in the model's latest evaluation.",
+            ["model"],
+            multiprocess_mode="mostrecent",
             registry=registry,
         ),
         operation_duration=Histogram(

@@ -1,7 +1,9 @@
 """Prices: exact arithmetic, dates, names, and tables that are none."""
 
 import json
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferwatch.load.models import SERVICES
-from inferwatch_agents.errors import PricesError
+from inferwatch_agents.errors import ConfigurationError, PricesError
 from inferwatch_agents.prices import SHIPPED, load_prices, parse_prices
 from inferwatch_agents.usage import Usage
 
@@ -143,13 +145,15 @@ def row(**changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        (row(input=2.5), "dollars for a million tokens"),
-        (row(input="-1"), "dollars for a million tokens"),
-        (row(input="NaN"), "dollars for a million tokens"),
-        (row(input="one"), "dollars for a million tokens"),
+        (row(input=2.5), "USD for a million tokens"),
+        (row(input="-1"), "USD for a million tokens"),
+        (row(input="NaN"), "USD for a million tokens"),
+        (row(input="one"), "USD for a million tokens"),
         (row(input="0.0000000001"), "9 decimals"),
+        (row(input="1." + "0" * 40 + "1"), "9 decimals"),
+        (row(input="1e999999999"), "USD for a million tokens"),
+        (row(input="1000000.1"), "above 1000000 dollars"),
         (row(valid_from="July"), "no date like"),
-        (TABLE | {"currency": "EUR"}, "convert it"),
         (TABLE | {"models": TABLE["models"] * 2}, "twice"),
         ({"currency": "USD", "models": [{"provider": "p", "model": "m", "prices": []}]}, "needs"),
         ({"currency": "USD"}, "models"),
@@ -160,6 +164,85 @@ def test_a_table_that_is_none_is_one_sentence(table: Any, said: str) -> None:
     """What is wrong is named when the table is read."""
     with pytest.raises(PricesError, match=said):
         parse_prices(table)
+
+
+def in_euros(**rates: str) -> Any:
+    """A table of one model in euros that cost so much from these days on: ``on_20250101="1.5"``."""
+    table = table_of(input="1", output="2")
+    table["models"][0]["currency"] = "EUR"
+    table["exchange_rates"] = {
+        "EUR": [{"valid_from": day.removeprefix("on_"), "usd": usd} for day, usd in rates.items()]
+    }
+    return table
+
+
+@given(
+    st.decimals(0, 1000, places=9), count,
+    st.dictionaries(st.integers(0, 400), st.decimals("0.000001", 100, places=12), max_size=5),
+    st.integers(0, 500),
+)  # fmt: skip
+def test_other_currencies_cost_by_the_rate_of_the_day(
+    price: Decimal, tokens: int, later: dict[int, Decimal], day: int
+) -> None:
+    """Tokens times price times the newest rate of the day or before, in exact numbers."""
+    first = date(2025, 1, 1)
+    rates = {0: Decimal("1.0353")} | later
+    table = table_of(input=str(price), output="0")
+    table["currency"] = "EUR"
+    table["exchange_rates"] = {
+        "EUR": [
+            {"valid_from": str(first + timedelta(days)), "usd": format(usd, "f")}
+            for days, usd in rates.items()
+        ]
+    }
+    start = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+    exact = tokens * Fraction(price) * Fraction(rates[max(days for days in rates if days <= day)])
+    prices = parse_prices(table)
+    # Python rounds fractions half to even, too.
+    assert prices.cost(("m",), None, Usage(tokens), start + day * DAY) == round(exact)
+    assert prices.cost(("m",), None, Usage(tokens), start - 1) is None
+    assert prices.cost(("another",), None, Usage(tokens), start) is None
+
+
+def test_a_model_may_have_a_currency_of_its_own() -> None:
+    """In place of the table's; the others keep theirs."""
+    table = in_euros(on_20250101="1.5", on_20250701="2")
+    table["models"].append(TABLE["models"][0])
+    prices = parse_prices(table)
+    used = Usage(10, 10)
+    assert [prices.cost(("m",), None, used, at) for at in (AT - 1, AT)] == [45, 60]
+    assert prices.cost(("gpt-x",), None, used, AT) == 50
+
+
+def euros(rows: Any, currency: str = "EUR") -> Any:
+    """The table in euros with other rates."""
+    return in_euros() | {"exchange_rates": {currency: rows}}
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (TABLE | {"currency": "EUR"}, r"mine.json has prices of 'gpt-x' in 'EUR' and no rate"),
+        (euros([]), "'m' in 'EUR' and no rate of it; add exchange_rates"),
+        (in_euros(on_20250102="1"), "'m' in EUR from 2025-01-01 on and no rate of that day; add"),
+        (in_euros(on_20250101="0"), "'0' as a rate of EUR; .* above 0"),
+        (in_euros(on_20250101="-1"), "US dollars for one EUR"),
+        (in_euros(on_20250101="1e-13"), "12 decimals"),
+        (in_euros(on_20250101="2000000"), "'m' above 1000000 dollars"),
+        (in_euros(on_20250101="1", on_yesterday="1"), "'yesterday'; it must be a day like"),
+        (euros([{"valid_from": "2025-01-01", "usd": "1"}] * 2), "two rates of EUR"),
+        (euros([{"valid_from": "2025-01-01", "usd": 1.5}]), "as text"),
+        (euros([{"valid_from": "2025-01-01"}]), "another form: 'usd'"),
+        (euros("1.5"), "another form"),
+        (euros([], "Euro"), "'Euro', which is no code of ISO 4217"),
+        (euros([], "USD"), "rates of USD"),
+    ],
+)
+def test_a_currency_without_a_rate_is_one_sentence(table: Any, said: str) -> None:
+    """It names the file, the model and what to add, at the start and not when a call ends."""
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        parse_prices(table, "mine.json")
+    assert str(caught.value).startswith("mine.json ")
 
 
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ OTHERS = {
 }  # fmt: skip
 IMPORTS = """
 import sys
-import inferwatch_agents.asgi, inferwatch_agents.exposition
+import inferwatch_agents.asgi, inferwatch_agents.evaluation, inferwatch_agents.exposition
 for name in inferwatch_agents.__all__:
     getattr(inferwatch_agents, name)
 print(*{name.partition(".")[0] for name in sys.modules})

@@ -18,7 +18,7 @@ from inferwatch_agents.metrics import metrics_of
 
 NAMES = {
     "ai_requests", "ai_request_duration_seconds", "ai_active_connections", "ai_model_info",
-    "ai_tokens_processed", "ai_request_queue_size", "ai_error_rate",
+    "ai_tokens_processed", "ai_request_queue_size", "ai_error_rate", "ai_model_accuracy_score",
     "gen_ai_client_operation_duration_seconds", "gen_ai_client_token_usage",
     "gen_ai_server_time_to_first_token_seconds", "inferwatch_sdk_events_sent",
     "inferwatch_sdk_events_dropped", "inferwatch_sdk_events_failed", "inferwatch_sdk_faults",
@@ -48,6 +48,7 @@ def filled() -> CollectorRegistry:
     call = Ended()
     call.input_tokens, call.output_tokens, call.time_to_first_token_seconds = 10, 5, 0.1
     metering.count([call], [Answered("GET", "/", 200)], 0.0, 1, 2)
+    metering.scored("m", 0.9)
     metrics = metrics_of(registry)
     metrics.events_sent.labels("request").inc()
     metrics.events_dropped.labels("request", "queue_full").inc()
@@ -146,6 +147,7 @@ def test_several_processes_are_one_service(tmp_path: Path) -> None:
     program = """
 import os
 import inferwatch_agents
+from inferwatch_agents import client
 from inferwatch_agents.exposition import exposition
 inferwatch_agents.init("svc", kafka="127.0.0.1:1")
 children = []
@@ -157,6 +159,8 @@ for number in range(2):
             call.error_type = "Timeout" if number else None
             call.end()
         waiting = inferwatch_agents.call(model="m")
+        if number == 0:
+            client.active().scored.append(("m", 0.5))
         inferwatch_agents.flush(0.2)
         os.write(writer, b"x")
         os._exit(0)
@@ -183,6 +187,7 @@ print(exposition()[1].decode())
     }
     assert samples["ai_request_queue_size",] == 2
     assert samples["ai_error_rate",] == 1
+    assert samples["ai_model_accuracy_score", ("model", "m")] == 0.5
     endpoint, method = ("endpoint", ""), ("method", "")
     assert samples["ai_requests_total", endpoint, method, ("status", "ok")] == 3
     assert samples["ai_requests_total", endpoint, method, ("status", "error")] == 3

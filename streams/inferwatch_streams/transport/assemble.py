@@ -25,7 +25,13 @@ from inferwatch_streams.transport.record_batch import (
     LOG_OVERHEAD,
     MAGIC,
 )
-from inferwatch_streams.transport.walk import BATCH_WIDTH, walk_batches
+from inferwatch_streams.transport.walk import (
+    BATCH_WIDTH,
+    COUNT,
+    MAX_RECORDS,
+    RECORD_BYTES,
+    walk_batches,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,14 +39,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from inferwatch_streams.transport.record_batch import Section
+    from inferwatch_streams.transport.usual import Taken
 
 ATTRIBUTES: Final = struct.Struct(">h")
 APPEND_TIME_MASK: Final = 0x08
-# A record takes at least seven bytes: its length and six more.
-RECORD_BYTES: Final = 7
-# No producer puts more into a batch: a megabyte of the shortest records is half as many. Taken
-# apart by aiokafka, so many take seconds and hundreds of megabytes.
-MAX_RECORDS: Final = 1 << 18
 # Rows of a piece's columns that are places in its bytes.
 PLACES: Final = slice(2, 5)
 VALUE_ENDS: Final = 4
@@ -73,6 +75,16 @@ def make_chunk(
     if piece is None:
         # One of them is odd; which, each tells when it is alone.
         piece = _together([*_each(start, sections)])
+    return _chunk(topic, partition, start, end, piece)
+
+
+def make_usual_chunk(topic: str, partition: int, start: int, taken: Taken) -> Chunk | None:
+    """As ``make_chunk``, of batches that are usual so far; None where one of them is odd."""
+    piece = _located(start, taken.data, taken.batches)
+    return None if piece is None else _chunk(topic, partition, start, taken.end, piece)
+
+
+def _chunk(topic: str, partition: int, start: int, end: int, piece: Piece) -> Chunk:
     columns = piece.columns
     return Chunk(
         topic, partition, start, end, piece.data,
@@ -108,10 +120,13 @@ def _walk(start: int, sections: Sequence[Section]) -> Piece | None:
         )  # fmt: skip
         parts.append(records)
         pos += len(records)
-    data = _joined(parts)
-    columns = np.empty((5, int(table[:, -1].sum())), np.int64)
+    return _located(start, _joined(parts), table)
+
+
+def _located(start: int, data: NDArray[np.uint8], batches: NDArray[np.int64]) -> Piece | None:
+    columns = np.empty((5, int(batches[:, COUNT].sum())), np.int64)
     count = walk_batches(
-        data, table, start, columns[0], columns[1], columns[2], columns[3], columns[4]
+        data, batches, start, columns[0], columns[1], columns[2], columns[3], columns[4]
     )
     return None if count < 0 else Piece(data, columns[:, :count])
 

@@ -18,9 +18,10 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
 from inferwatch_streams.errors import UnsupportedVersionError
-from inferwatch_streams.transport.assemble import make_chunk
+from inferwatch_streams.transport.assemble import make_chunk, make_usual_chunk
 from inferwatch_streams.transport.inflate import Scratch
 from inferwatch_streams.transport.record_batch import has_batch, open_batch, split_batches
+from inferwatch_streams.transport.usual import take_usual
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -105,10 +106,18 @@ class PartitionChunks:
 
         The bound would be none if all its chunks were made at once, as aiokafka asks for them.
         """
+        topic, partition = self._tp
         first = end = self.next_fetch_offset
+        scratch = _scratch()
+        usual = take_usual(response, first, scratch, CHUNK_BYTES)
+        if usual is not None and usual.end == first:
+            return
+        if usual is not None and (chunk := make_usual_chunk(topic, partition, first, usual)):
+            self.next_fetch_offset = chunk.end
+            yield chunk
+            return
         taken: list[Section] = []
         size = 0
-        scratch = _scratch()
         scratch.clear()
         try:
             for batch in split_batches(response):
@@ -126,7 +135,7 @@ class PartitionChunks:
                 raise
         if end > first:
             self.next_fetch_offset = end
-            yield make_chunk(self._tp.topic, self._tp.partition, first, end, taken)
+            yield make_chunk(topic, partition, first, end, taken)
 
     def _is_event(self, batch: Batch) -> bool:
         """Whether a batch holds records that count: none of control, none that was aborted."""

@@ -11,6 +11,7 @@ import numpy as np
 from aiokafka import codec
 
 from inferwatch_streams.errors import MissingCodecError
+from inferwatch_streams.transport.zstd import find_zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,19 +56,25 @@ class TooLargeError(ValueError):
 
 
 class Scratch:
-    """Memory that what zstd wrote is inflated into, one batch after the other.
+    """Memory that batches are inflated into, one behind the other. For one thread.
 
-    Neither librdkafka nor the Java client declares how large a frame's contents are. Inflated here
-    first, they are copied into memory of just their size; this memory, of which only what was once
-    written to exists, stays. For one thread.
+    Neither librdkafka nor the Java client declares how large a zstd frame's contents are. Inflated
+    here first, they are copied into memory of just their size; this memory, of which only what was
+    once written to exists, stays.
+
+    Attributes:
+        memory: The memory.
+        used: Bytes of it that are.
+        zstd: zstd for compiled code, which inflates into the memory too; None where it cannot.
 
     Args:
         room: Bytes that are held together, beside one batch of any size.
     """
 
     def __init__(self, room: int) -> None:
-        self._memory = np.empty(room + MAX_INFLATED_BYTES, np.uint8)
-        self._used = 0
+        self.memory = np.empty(room + MAX_INFLATED_BYTES, np.uint8)
+        self.used = 0
+        self.zstd = find_zstd()
         self._library: Any = None
 
     def clear(self) -> None:
@@ -75,22 +82,24 @@ class Scratch:
 
         The decompressor goes too: a frame may have made it keep a window of 128 MiB.
         """
-        self._used = 0
+        self.used = 0
         self._library = None
 
     def inflate(self, number: int, data: memoryview) -> memoryview:
-        """As the function ``inflate``; what it returns may live here, until ``clear``.
+        """As the function ``inflate``, behind what is used: who keeps it there moves ``used``.
 
         Raises:
             ValueError: As there.
         """
+        out = self.memory.data[self.used : self.used + MAX_INFLATED_BYTES]
         if number != ZSTD:
-            return memoryview(inflate(number, data))
+            found = inflate(number, data)
+            out[: len(found)] = found
+            return out[: len(found)]
         import zstandard  # noqa: PLC0415  # as in _unzstd
 
         if self._library is None:
             self._library = zstandard.ZstdDecompressor()
-        out = self._memory.data[self._used : self._used + MAX_INFLATED_BYTES]
         try:
             with self._library.stream_reader(data) as reader:
                 size = reader.readinto(out)
@@ -98,7 +107,6 @@ class Scratch:
                     raise _too_large()
         except zstandard.ZstdError as error:
             raise ValueError(f"not decompressed: {error}") from error
-        self._used += size
         return out[:size]
 
 

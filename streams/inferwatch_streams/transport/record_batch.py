@@ -139,6 +139,7 @@ def open_batch(batch: Batch, scratch: Scratch) -> Section:
         if not codec:
             return Section(batch, raw, size)
         records = scratch.inflate(codec, raw)
+        scratch.used += len(records)
     except TooLargeError:
         # A poll that meets many of these must end.
         return Section(batch, None, size + MAX_INFLATED_BYTES)

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 # Columns of the table of batches.
 BEGIN, END, BASE_OFFSET, NEXT_OFFSET, TIMESTAMP, APPEND_TIME, COUNT = range(7)
 BATCH_WIDTH: Final = 7
+# A record takes at least seven bytes: its length and six more.
+RECORD_BYTES: Final = 7
+# No producer puts more into a batch: a megabyte of the shortest records is half as many. Taken
+# apart by aiokafka, so many take seconds and hundreds of megabytes.
+MAX_RECORDS: Final = 1 << 18
 
 
 @compiled
