@@ -18,6 +18,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from inferwatch_agents.channel import open_channel
 from inferwatch_agents.errors import PublishError
 from inferwatch_agents.publisher import KEY_FIELDS, Publisher, PublisherSettings
 from inferwatch_schemas import releases
@@ -183,6 +184,15 @@ def test_keys_are_those_of_the_catalogue(mock_broker: KafkaSettings) -> None:
     }
     (headers,) = (dict(m.headers()) for m in messages if m.topic() == "inferwatch.spans")
     assert headers["traceparent"] == f"00-{TRACE_ID}-{SPAN_ID}-01".encode()
+
+
+@pytest.mark.parametrize(("flags", "header"), [(0, b"00"), (3, b"03"), (None, b"01")])
+def test_the_header_of_a_trace_has_its_flags(flags: int | None, header: bytes) -> None:
+    """Also of an event whose schema has no place for them; sampled where nobody says."""
+    channel = open_channel("request", PinnedRegistry(), "p1", KEY_FIELDS)
+    record = {**REQUEST, "trace_id": TRACE_ID, "span_id": SPAN_ID, "trace_flags": flags}
+    found = dict(channel.message(record, 0, 1).headers)["traceparent"]
+    assert found == b"00-%s-%s-%s" % (TRACE_ID.encode(), SPAN_ID.encode(), header)
 
 
 def test_every_topic_of_services_has_a_key_field() -> None:
