@@ -1,5 +1,12 @@
 """Errors of the agents."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inferwatch_agents.controls.control import Control
+
 
 class AgentsError(Exception):
     """Base of everything this component raises."""
@@ -15,3 +22,23 @@ class ConfigurationError(AgentsError):
 
 class PricesError(ConfigurationError):
     """A price table cannot be read; the message says what is wrong in it."""
+
+
+class ExperimentError(ConfigurationError):
+    """A definition of an experiment cannot be; the message names the field and what to change."""
+
+
+class ControlError(ConfigurationError):
+    """A control cannot be; the message names the field and what to change."""
+
+
+class CircuitOpenError(AgentsError):
+    """A call was not made, because a control says so; the message says which and why.
+
+    Attributes:
+        control: The control.
+    """
+
+    def __init__(self, message: str, control: Control) -> None:
+        super().__init__(message)
+        self.control = control
