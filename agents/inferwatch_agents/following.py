@@ -54,8 +54,8 @@ class Following:
         self._reader = CompactedReader(
             kafka,
             (
-                Compacted(topics.EXPERIMENTS, self.experiment, self._set_experiments),
-                Compacted(topics.CONTROLS, self.control, self._set_controls),
+                Compacted(topics.EXPERIMENTS, self._read_experiment, self._set_experiments),
+                Compacted(topics.CONTROLS, self._read_control, self._set_controls),
             ),
             note,
             settings,
@@ -83,25 +83,13 @@ class Following:
         """Read no more."""
         self._reader.close()
 
-    def experiment(self, key: str, value: bytes) -> Experiment:
-        """The definition in a record.
+    def _read_experiment(self, key: str, value: bytes) -> Experiment:
+        return read_experiment(self._registry, key, value)
 
-        Raises:
-            Exception: It is none.
-        """
-        experiment = Experiment.from_record(decode(value, self._registry))
-        _hold(key, experiment.key)
-        return experiment
-
-    def control(self, key: str, value: bytes) -> Control:
-        """The control in a record; one of an unknown action controls nothing, and is told once.
-
-        Raises:
-            Exception: It is none.
-        """
-        control = Control.from_record(decode(value, self._registry))
-        _hold(key, control.target)
+    def _read_control(self, key: str, value: bytes) -> Control:
+        control = read_control(self._registry, key, value)
         if control.action not in ACTIONS:
+            # It controls nothing here, and replaces what its target had.
             self._note(
                 f"reading {topics.CONTROLS.name}",
                 UnusableRecordError(f"This version knows no action {control.action!r}."),
@@ -114,6 +102,30 @@ class Following:
 
     def _set_controls(self, controls: Mapping[str, Control]) -> None:
         self._controls = Controls.of(controls.values(), self._service, self._environment)
+
+
+def read_experiment(registry: Registry, key: str, value: bytes) -> Experiment:
+    """The definition in a record.
+
+    Raises:
+        UnusableRecordError: Its key is not what it names.
+        Exception: It is no definition.
+    """
+    experiment = Experiment.from_record(decode(value, registry))
+    _hold(key, experiment.key)
+    return experiment
+
+
+def read_control(registry: Registry, key: str, value: bytes) -> Control:
+    """The control in a record.
+
+    Raises:
+        UnusableRecordError: Its key is not what it names.
+        Exception: It is no control.
+    """
+    control = Control.from_record(decode(value, registry))
+    _hold(key, control.target)
+    return control
 
 
 def _hold(key: str, named: str) -> None:
