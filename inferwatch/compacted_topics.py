@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from confluent_kafka import KafkaError, Message, Producer
 
 from inferwatch_agents.compacted import Compacted
-from inferwatch_agents.compacted_reader import CompactedReader
+from inferwatch_agents.compacted_reader import CompactedReader, ReaderSettings
 from inferwatch_agents.publisher import PublisherSettings
 from inferwatch_schemas.admin import SILENT, Heard, TopicAdmin, kafka_errors
 from inferwatch_schemas.errors import KafkaRefusedError, KafkaUnavailableError
@@ -20,6 +20,8 @@ from inferwatch_schemas.wire import Encoder, cloudevents_headers
 
 SOURCE: Final = "inferwatch/command"
 ANSWER_SECONDS: Final = 10.0
+# A person waits for the end of the topic.
+FETCH_WAIT_MS: Final = 20
 
 T = TypeVar("T")
 
@@ -50,7 +52,7 @@ def read(
         last.append(str(error))
         tell(f"{where}: {which} {error}")
 
-    reader = CompactedReader(kafka, [compacted], note)
+    reader = CompactedReader(kafka, [compacted], note, ReaderSettings(fetch_wait_ms=FETCH_WAIT_MS))
     try:
         if not reader.wait(ANSWER_SECONDS):
             raise KafkaUnavailableError(

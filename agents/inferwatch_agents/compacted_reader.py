@@ -45,15 +45,18 @@ QUEUED_KBYTES: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class ReaderSettings:
-    """How often the topics are looked for.
+    """How often the broker is asked.
 
     Attributes:
-        look_seconds: While all is well.
-        again_seconds: After a failure.
+        look_seconds: For the topics, while all is well.
+        again_seconds: For the topics, after a failure.
+        fetch_wait_ms: For records: how long it waits for one before it answers without. What comes
+            meanwhile is sent at once; the end of a topic is told no sooner.
     """
 
     look_seconds: float = 30.0
     again_seconds: float = 3.0
+    fetch_wait_ms: int = 500
 
 
 class Note(Protocol):
@@ -210,6 +213,7 @@ class CompactedReader:
             "group.id": GROUP,
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": self._settings.fetch_wait_ms,
             # What was read is gone: better to know, and to read anew.
             "auto.offset.reset": "error",
             "queued.max.messages.kbytes": QUEUED_KBYTES,

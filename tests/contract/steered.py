@@ -34,7 +34,7 @@ def obey(who: str) -> None:
 
 
 if __name__ == "__main__":
-    inferwatch_agents.init("steered", kafka=sys.argv[1])
+    inferwatch_agents.init("forking", kafka=sys.argv[1])
     assert inferwatch_agents.follow(SECONDS)  # a test's program
     child = os.fork()
     if child == 0:

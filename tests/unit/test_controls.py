@@ -195,7 +195,7 @@ def test_an_asynchronous_streams_fallback_is_read(sdk: SteeredSdk) -> None:
 
 def test_a_fallback_is_of_the_functions_kind() -> None:
     """Said where it is decorated: a caller who awaits an answer could not use a plain one."""
-    with pytest.raises(ConfigurationError, match="cheap is a function.*is a coroutine function"):
+    with pytest.raises(ConfigurationError, match=r"cheap is a function.*is a coroutine function"):
 
         @monitor(fallback=lambda: None)
         async def cheap() -> None:
