@@ -216,8 +216,10 @@ def shutdown() -> None:
     client, _active = _active, None
     if client is not None:
         atexit.unregister(shutdown)
-        client.following.close()
+        # Both may have to wait for a broker that does not answer, and do so at once.
+        client.following.stop()
         client.delivery.close()
+        client.following.close()
 
 
 def flush(seconds: float = 5.0) -> bool:

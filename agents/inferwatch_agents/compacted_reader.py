@@ -138,9 +138,13 @@ class CompactedReader:
         self.start()
         return self._ready.wait(seconds)
 
-    def close(self) -> None:
-        """End the thread; what was known stays."""
+    def stop(self) -> None:
+        """Tell the thread to end; what was known stays."""
         self._closed = True
+
+    def close(self) -> None:
+        """End the thread."""
+        self.stop()
         if self._thread is not None:
             # It keeps to this, but for a broker that does not answer.
             self._thread.join(POLL_SECONDS + ASK_SECONDS + CLOSING_SECONDS)

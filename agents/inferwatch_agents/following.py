@@ -79,8 +79,12 @@ class Following:
         """Wait until all that Kafka says is known; False where time ran out."""
         return self._reader.wait(seconds)
 
+    def stop(self) -> None:
+        """Begin to close."""
+        self._reader.stop()
+
     def close(self) -> None:
-        """Read no more."""
+        """Read no more; what was known stays."""
         self._reader.close()
 
     def _read_experiment(self, key: str, value: bytes) -> Experiment:

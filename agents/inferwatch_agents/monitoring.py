@@ -95,7 +95,7 @@ def monitor(  # noqa: PLR0913  # what is said of a call, by name
             called = type(decorated).__call__  # type: ignore[assignment]  # looked at, never called
         choose = None
         if fallback is not None:
-            check_fallback(called, fallback)
+            check_fallback(decorated, fallback)
             choose = _either(decorated, fallback)
         if inspect.iscoroutinefunction(called):
             return _coroutine(decorated, begin, choose)

@@ -202,6 +202,21 @@ def test_a_fallback_is_of_the_functions_kind() -> None:
             """Never called."""
 
 
+def test_objects_that_can_be_called_are_of_their_methods_kind(sdk: SteeredSdk) -> None:
+    """As a function and as a fallback."""
+
+    class Model:
+        def __init__(self, answer: str) -> None:
+            self.answer = answer
+
+        async def __call__(self) -> str:
+            return self.answer
+
+    ask = monitor(model="m", fallback=Model("later"))(Model("asked"))
+    assert asyncio.run(ask()) == "later"
+    obeyed(sdk)
+
+
 def test_calls_without_a_fallback_are_made(sdk: SteeredSdk) -> None:
     """No control reaches a caller who did not ask for it."""
 

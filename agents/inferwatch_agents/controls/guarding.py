@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import random
 import time
@@ -97,6 +98,9 @@ def _stopping(running: Client, model: str | None, endpoint: str) -> Control | No
 
 
 def _kind(function: Callable[..., Any]) -> str:
+    if not (inspect.isroutine(function) or isinstance(function, functools.partial | type)):
+        # An object that can be called is of the kind of its method.
+        function = type(function).__call__
     return next((name for is_one, name in _KINDS if is_one(function)), "function")
 
 
