@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from inferwatch_agents.errors import AgentsError
+from inferwatch_agents.errors import UnusableRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 MOST_KEYS: Final = 10_000
 
 T = TypeVar("T")
-
-
-class UnusableRecordError(AgentsError):
-    """A record says nothing that could be used; what its key had before holds."""
 
 
 class Newest(NamedTuple, Generic[T]):

@@ -32,6 +32,10 @@ class ControlError(ConfigurationError):
     """A control cannot be; the message names the field and what to change."""
 
 
+class UnusableRecordError(AgentsError):
+    """A record of a compacted topic says nothing that could be used; the message says why."""
+
+
 class CircuitOpenError(AgentsError):
     """A call was not made, because a control says so; the message says which and why.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from inferwatch_agents.compacted import Compacted, UnusableRecordError
+from inferwatch_agents.compacted import Compacted
 from inferwatch_agents.compacted_reader import CompactedReader
 from inferwatch_agents.controls.control import ACTIONS, Control
 from inferwatch_agents.controls.decisions import Controls
+from inferwatch_agents.errors import UnusableRecordError
 from inferwatch_agents.experiments.definition import Experiment
 from inferwatch_schemas import topics
 from inferwatch_schemas.wire import decode

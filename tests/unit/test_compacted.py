@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferwatch_agents import compacted_reader
-from inferwatch_agents.compacted import Compacted, UnusableRecordError
+from inferwatch_agents.compacted import Compacted
 from inferwatch_agents.compacted_reader import CompactedReader
+from inferwatch_agents.errors import UnusableRecordError
 from inferwatch_schemas.errors import KafkaUnavailableError, RegistryUnavailableError
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.topics import EXPERIMENTS

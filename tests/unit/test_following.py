@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from inferwatch_agents.compacted import UnusableRecordError
 from inferwatch_agents.controls.control import Control
-from inferwatch_agents.errors import AgentsError
+from inferwatch_agents.errors import AgentsError, UnusableRecordError
 from inferwatch_agents.experiments.definition import Experiment
 from inferwatch_agents.following import Following, read_control, read_experiment
 from inferwatch_schemas.kafka import KafkaSettings

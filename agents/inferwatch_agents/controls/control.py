@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-SCHEMA: Final = "control"
 OPEN_CIRCUIT, SHED_LOAD, END_ARM = "open_circuit", "shed_load", "end_arm"
 ACTIONS: Final = (OPEN_CIRCUIT, SHED_LOAD, END_ARM)
 # A call that is not made fails with this error type, by the action that stopped it.

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-SCHEMA: Final = "experiment"
 DRAFT, RUNNING, PAUSED, STOPPED = "draft", "running", "paused", "stopped"
 STATUSES: Final = (DRAFT, RUNNING, PAUSED, STOPPED)
 # Weights add up to 1, to what GrowthBook lets pass for it.
