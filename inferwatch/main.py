@@ -21,7 +21,7 @@ from inferwatch_clickhouse.errors import ClickHouseError
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_streams.errors import StreamsError
 
-RUN, LOOK, SET_UP = "Run", "Look", "Set up"
+RUN, LOOK, STEER, SET_UP = "Run", "Look", "Steer", "Set up"
 COMMANDS = (
     Deferred(
         "demo", RUN, "Run the whole pipeline here, with a load, and watch it.",
@@ -50,6 +50,14 @@ COMMANDS = (
     Deferred(
         "doctor", LOOK, "Check everything a worker needs, and say what to change.",
         "inferwatch.commands.doctor:doctor",
+    ),
+    Deferred(
+        "experiments", STEER, "Publish, list and stop A/B experiments.",
+        "inferwatch.commands.experiments:app",
+    ),
+    Deferred(
+        "controls", STEER, "Open and close circuits of services, and list those that are open.",
+        "inferwatch.commands.controls:app",
     ),
     Deferred(
         "topics", SET_UP, "Create and list the Kafka topics.",

@@ -9,22 +9,32 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from inferwatch_agents.calls import Call, current_call
-    from inferwatch_agents.client import call, flush, init, shutdown
+    from inferwatch_agents.client import call, flush, follow, init, shutdown
     from inferwatch_agents.context import identify, in_experiment
+    from inferwatch_agents.controls.guarding import guard
     from inferwatch_agents.delivery import DeliverySettings
-    from inferwatch_agents.errors import AgentsError, ConfigurationError
+    from inferwatch_agents.errors import AgentsError, CircuitOpenError, ConfigurationError
+    from inferwatch_agents.experiments.assigning import assign, conversion, define
+    from inferwatch_agents.experiments.definition import Experiment
     from inferwatch_agents.monitoring import monitor
     from inferwatch_agents.user_feedback import feedback
 
 __all__ = [
     "AgentsError",
     "Call",
+    "CircuitOpenError",
     "ConfigurationError",
     "DeliverySettings",
+    "Experiment",
+    "assign",
     "call",
+    "conversion",
     "current_call",
+    "define",
     "feedback",
     "flush",
+    "follow",
+    "guard",
     "identify",
     "in_experiment",
     "init",
@@ -34,10 +44,13 @@ __all__ = [
 
 _MODULES: Final = {
     "calls": ("Call", "current_call"),
-    "client": ("call", "flush", "init", "shutdown"),
+    "client": ("call", "flush", "follow", "init", "shutdown"),
     "context": ("identify", "in_experiment"),
+    "controls.guarding": ("guard",),
     "delivery": ("DeliverySettings",),
-    "errors": ("AgentsError", "ConfigurationError"),
+    "errors": ("AgentsError", "CircuitOpenError", "ConfigurationError"),
+    "experiments.assigning": ("assign", "conversion", "define"),
+    "experiments.definition": ("Experiment",),
     "monitoring": ("monitor",),
     "user_feedback": ("feedback",),
 }

@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 from inferwatch_agents.calls import SCHEMA, Call
 from inferwatch_agents.delivery import Delivery, DeliverySettings
 from inferwatch_agents.errors import ConfigurationError, PublishError
+from inferwatch_agents.following import Following
 from inferwatch_agents.metering import Metering
 from inferwatch_agents.metrics import metrics_of
 from inferwatch_agents.outcomes import Faults, Outcomes
@@ -59,6 +60,7 @@ class Client:
         service: OpenTelemetry service.name.
         environment: OpenTelemetry deployment.environment.name.
         delivery: The way to Kafka.
+        following: The way from Kafka: experiments and controls.
         connections: Ids of the HTTP requests in progress.
         answered: HTTP requests that ended and are not counted yet.
         traces: Begins spans; None where traces are off.
@@ -102,6 +104,7 @@ class Client:
             faults,
             self._observe,
         )
+        self.following = Following(kafka, registry, service, environment, note=faults.note)
 
     def began(self, call: Call) -> None:
         """See ``owner.Owner``."""
@@ -242,12 +245,29 @@ def shutdown() -> None:
     client, _active = _active, None
     if client is not None:
         atexit.unregister(shutdown)
+        # Both may have to wait for a broker that does not answer, and do so at once.
+        client.following.stop()
         client.delivery.close()
+        client.following.close()
 
 
 def flush(seconds: float = 5.0) -> bool:
     """Wait until Kafka has all events so far; False where it has not within so many seconds."""
     return _active is None or _active.delivery.flush(seconds)
+
+
+def follow(seconds: float = 0.0) -> bool:
+    """Read experiments and controls from now on, and wait until all of them are known.
+
+    Without it, reading begins with the first question, which is answered by what is known then.
+
+    Args:
+        seconds: How long to wait at most.
+
+    Returns:
+        Whether all are known; False before ``init``, and where time ran out.
+    """
+    return _active is not None and _active.following.wait(seconds)
 
 
 def call(

@@ -1,5 +1,12 @@
 """Errors of the agents."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inferwatch_agents.controls.control import Control
+
 
 class AgentsError(Exception):
     """Base of everything this component raises."""
@@ -23,3 +30,27 @@ class QuestionSetError(ConfigurationError):
 
 class EvaluationError(AgentsError):
     """An evaluation cannot run; the message says why."""
+
+
+class ExperimentError(ConfigurationError):
+    """A definition of an experiment cannot be; the message names the field and what to change."""
+
+
+class ControlError(ConfigurationError):
+    """A control cannot be; the message names the field and what to change."""
+
+
+class UnusableRecordError(AgentsError):
+    """A record of a compacted topic says nothing that could be used; the message says why."""
+
+
+class CircuitOpenError(AgentsError):
+    """A call was not made, because a control says so; the message says which and why.
+
+    Attributes:
+        control: The control.
+    """
+
+    def __init__(self, message: str, control: Control) -> None:
+        super().__init__(message)
+        self.control = control

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from inferwatch_agents.controls.control import ERROR_TYPES
 from inferwatch_agents.metrics import ERROR_RATE_SECONDS
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ LABEL_VALUES: Final = 100
 OTHER: Final = "_OTHER"
 # HTTP status from which on the server failed.
 SERVER_ERROR: Final = 500
+BLOCKED: Final = frozenset(ERROR_TYPES.values())
 
 
 class Bounded:
@@ -138,6 +140,8 @@ class Metering:
         operation = self._operations(call.operation)
         provider = self._providers(call.provider or "")
         error = self._errors(call.error_type) if call.error_type else ""
+        if call.error_type in BLOCKED:
+            metrics.calls_blocked.labels(model, call.error_type).inc()
         if call.duration_seconds is not None:
             metrics.duration.labels(self._endpoints(call.endpoint), model).observe(
                 call.duration_seconds

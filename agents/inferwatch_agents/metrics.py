@@ -49,6 +49,7 @@ class Metrics:
     events_dropped: Counter
     events_failed: Counter
     faults: Counter
+    calls_blocked: Counter
 
 
 _made: WeakKeyDictionary[CollectorRegistry, Metrics] = WeakKeyDictionary()
@@ -157,6 +158,12 @@ def _make(registry: CollectorRegistry) -> Metrics:
             "inferwatch_sdk_faults",
             "Failures inside the SDK, which did not reach the service.",
             ["where"],
+            registry=registry,
+        ),
+        calls_blocked=Counter(
+            "inferwatch_sdk_calls_blocked",
+            "Calls that were not made, because a control said so.",
+            ["model", "reason"],
             registry=registry,
         ),
     )

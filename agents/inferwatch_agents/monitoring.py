@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from inferwatch_agents import client
 from inferwatch_agents.calls import enter, leave
+from inferwatch_agents.controls.guarding import check_fallback, stopped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 
     from inferwatch_agents.calls import Call
+
+    Begin: TypeAlias = Callable[[Mapping[str, Any]], Call]
+    Choose: TypeAlias = Callable[[Call], Callable[..., Any]]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -38,6 +42,7 @@ def monitor(
     operation: str = "chat",
     endpoint: str | None = None,
     experiments: Mapping[str, str] | None = None,
+    fallback: Callable[..., Any] | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -50,6 +55,7 @@ def monitor(  # noqa: PLR0913  # what is said of a call, by name
     operation: str = "chat",
     endpoint: str | None = None,
     experiments: Mapping[str, str] | None = None,
+    fallback: Callable[..., Any] | None = None,
 ) -> F | Callable[[F], F]:
     """Make each call of a function a ``request`` event; without ``init`` it does nothing.
 
@@ -62,6 +68,11 @@ def monitor(  # noqa: PLR0913  # what is said of a call, by name
         operation: OpenTelemetry gen_ai.operation.name: chat, text_completion, embeddings, ...
         endpoint: Route of the service; that of the HTTP request it runs in when None.
         experiments: Variant by experiment.
+        fallback: Called in the function's place, with the same arguments, where a control stops the
+            call; of the function's kind. Without one no control stops a call.
+
+    Raises:
+        ConfigurationError: The fallback is of another kind.
     """
 
     def begin(named: Mapping[str, Any]) -> Call:
@@ -82,24 +93,33 @@ def monitor(  # noqa: PLR0913  # what is said of a call, by name
         if not (inspect.isroutine(called) or isinstance(called, functools.partial | type)):
             # An object that can be called is of the kind of its method.
             called = type(decorated).__call__  # type: ignore[assignment]  # looked at, never called
+        choose = None
+        if fallback is not None:
+            check_fallback(decorated, fallback)
+            choose = _either(decorated, fallback)
         if inspect.iscoroutinefunction(called):
-            return _coroutine(decorated, begin)
+            return _coroutine(decorated, begin, choose)
         if inspect.isasyncgenfunction(called):
-            return _async_generator(decorated, begin)
+            return _async_generator(decorated, begin, choose)
         if inspect.isgeneratorfunction(called):
-            return _generator(decorated, begin)
-        return _function(decorated, begin)
+            return _generator(decorated, begin, choose)
+        return _function(decorated, begin, choose)
 
     return decorate if function is None else decorate(function)
 
 
-def _function(function: F, begin: Callable[[Mapping[str, Any]], Call]) -> F:
+def _either(function: Callable[..., Any], fallback: Callable[..., Any]) -> Choose:
+    return lambda call: fallback if stopped(call) else function
+
+
+def _function(function: F, begin: Begin, choose: Choose | None) -> F:
     @functools.wraps(function)
     def monitored(*args: Any, **kwargs: Any) -> Any:
         call = begin(kwargs)
+        chosen = function if choose is None else choose(call)
         token = enter(call)
         try:
-            result = function(*args, **kwargs)
+            result = chosen(*args, **kwargs)
         except BaseException as error:
             leave(call, token)
             call.end(error)
@@ -112,13 +132,14 @@ def _function(function: F, begin: Callable[[Mapping[str, Any]], Call]) -> F:
     return monitored  # type: ignore[return-value]  # of the same signature, as wraps says
 
 
-def _coroutine(function: F, begin: Callable[[Mapping[str, Any]], Call]) -> F:
+def _coroutine(function: F, begin: Begin, choose: Choose | None) -> F:
     @functools.wraps(function)
     async def monitored(*args: Any, **kwargs: Any) -> Any:
         call = begin(kwargs)
+        chosen = function if choose is None else choose(call)
         token = enter(call)
         try:
-            result = await function(*args, **kwargs)
+            result = await chosen(*args, **kwargs)
         except BaseException as error:
             leave(call, token)
             # A coroutine that is closed while it waits was given up by whoever ran it.
@@ -132,13 +153,14 @@ def _coroutine(function: F, begin: Callable[[Mapping[str, Any]], Call]) -> F:
     return monitored  # type: ignore[return-value]  # as above
 
 
-def _generator(function: F, begin: Callable[[Mapping[str, Any]], Call]) -> F:
+def _generator(function: F, begin: Begin, choose: Choose | None) -> F:
     @functools.wraps(function)
     def monitored(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         call = begin(kwargs)
+        chosen = function if choose is None else choose(call)
         try:
             # Python itself passes on what is sent, thrown and closed.
-            result = yield from _Watched(function(*args, **kwargs), call)
+            result = yield from _Watched(chosen(*args, **kwargs), call)
         except GeneratorExit:
             call.end()
             raise
@@ -190,11 +212,12 @@ class _Watched:
         return item
 
 
-def _async_generator(function: F, begin: Callable[[Mapping[str, Any]], Call]) -> F:
+def _async_generator(function: F, begin: Begin, choose: Choose | None) -> F:
     @functools.wraps(function)
     async def monitored(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         call = begin(kwargs)
-        generator = function(*args, **kwargs)
+        chosen = function if choose is None else choose(call)
+        generator = chosen(*args, **kwargs)
         step = generator.__anext__
         values: tuple[Any, ...] = ()
         try:

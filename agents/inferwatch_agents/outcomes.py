@@ -103,10 +103,16 @@ class Faults:
         self._news: list[tuple[str, str, str]] = []
         self._metered: Counter[str] = Counter()
 
-    def note(self, where: str, error: BaseException) -> None:
-        """Count a failure; the caller goes on as if nothing had happened."""
+    def note(self, where: str, error: BaseException, which: str = "") -> None:
+        """Count a failure; the caller goes on as if nothing had happened.
+
+        Args:
+            where: Where it happened; a label of a metric, so there are few.
+            error: What happened.
+            which: Of what, where failures of several things are to be told.
+        """
         self.counts[where] += 1
-        kind = f"{where} {type(error).__name__}"
+        kind = f"{where} {which} {type(error).__name__}"
         if kind not in self._told and len(self._told) < MAX_TOLD:
             self._told.add(kind)
             self._news.append((where, type(error).__name__, str(error)))

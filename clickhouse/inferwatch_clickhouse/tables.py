@@ -73,6 +73,8 @@ TABLES: Final = {
         Table("span", "spans"),
         Table("evaluation", "evaluations"),
         Table("device_event", "device_events"),
+        Table("experiment", "experiment_definitions"),
+        Table("control", "controls"),
         Table("request_aggregate", "request_aggregates"),
         Table("resource_aggregate", "resource_aggregates"),
         Table("exposure_aggregate", "exposure_aggregates"),

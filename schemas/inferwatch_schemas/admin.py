@@ -179,6 +179,16 @@ class TopicAdmin:
         """
         return {name: _id(found) for name, found in self._describe(names).items()}
 
+    def logs(self, names: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Kafka's ids and the numbers of partitions of those topics that exist, by name.
+
+        Raises:
+            KafkaUnavailableError: No broker answered in time.
+            KafkaRefusedError: The broker refuses, for example for want of rights.
+        """
+        described = self._describe(names).items()
+        return {name: (_id(found), len(found.partitions)) for name, found in described}
+
     def states(self, names: Iterable[str]) -> dict[str, TopicState]:
         """The topics that exist, by name.
 

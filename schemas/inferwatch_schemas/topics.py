@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 KIB: Final = 1024
+FOR_EVER: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Topic:
         key: What the record key is, as UTF-8 text.
         schemas: Avro records it may carry (names under ``avro/``).
         partitions: Partitions at creation; may be raised later, never lowered.
-        retention_ms: How long records are kept, in milliseconds.
+        retention_ms: How long records are kept, in milliseconds; ``FOR_EVER`` in a compacted topic,
+            where a key's newest record stays.
         cleanup: Kafka's ``cleanup.policy``.
         max_value_bytes: A larger value is not an event; it goes to the dead letters.
         published: Whether services and hosts publish to it.
@@ -96,6 +98,15 @@ DEVICE_EVENTS: Final = Topic(
     "inferwatch.device_events", "host", ("device_event",), 1, 30 * DAY_MS, "delete", 256 * KIB,
     published=True, aggregated=False, about="An XID error, a change of throttling, an ECC error.",
 )  # fmt: skip
+# Compacted topics have one partition: the newest of a key is then that with the highest offset.
+EXPERIMENTS: Final = Topic(
+    "inferwatch.experiments", "experiment", ("experiment",), 1, FOR_EVER, "compact", 256 * KIB,
+    published=False, aggregated=False, about="The definition of an experiment.",
+)  # fmt: skip
+CONTROLS: Final = Topic(
+    "inferwatch.controls", "what it controls", ("control",), 1, FOR_EVER, "compact", 256 * KIB,
+    published=False, aggregated=False, about="What services are told not to do for a while.",
+)  # fmt: skip
 AGGREGATES: Final = Topic(
     "inferwatch.aggregates", "signal and dimensions",
     (
@@ -114,7 +125,7 @@ DEAD_LETTERS: Final = Topic(
 
 TOPICS: Final = (
     REQUESTS, RESOURCES, EXPOSURES, CONVERSIONS, LOGS, SPANS, EVALUATIONS, DEVICE_EVENTS,
-    AGGREGATES, DEAD_LETTERS,
+    EXPERIMENTS, CONTROLS, AGGREGATES, DEAD_LETTERS,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in TOPICS}
 PUBLISHED: Final = tuple(topic for topic in TOPICS if topic.published)

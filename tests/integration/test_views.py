@@ -258,6 +258,38 @@ def test_experiments_compare_every_variant(clickhouse: ClickHouse) -> None:
     ) == [(0,)]
 
 
+def test_users_of_experiments_count_once(clickhouse: ClickHouse) -> None:
+    """From the first exposure on, with what they did since; who saw two variants is left out."""
+
+    def rows(*given: dict[str, Any]) -> list[dict[str, Any]]:
+        places = ({"kafka_topic_id": "t", "kafka_offset": at} for at in range(len(given)))
+        return [{"experiment": "e", **row, **place} for row, place in zip(given, places)]  # noqa: B905  # places do not end sooner
+
+    def at(second: int, user: str, variant: str, **more: Any) -> dict[str, Any]:
+        time = NOON * 1000 + second * 1_000_000
+        return {"event_time": time, "user_id": user, "variant": variant, **more}
+
+    seen = [at(1, "u1", "a"), at(9, "u1", "a"), at(5, "u2", "a"), at(1, "u3", "b")]
+    both = [at(1, "u4", "a"), at(2, "u4", "b"), at(1, "u1", "x", experiment="other")]
+    store(clickhouse, "exposure", rows(*seen, *both))
+    done = [
+        at(second, user, "a", metric="m", value=value)
+        for second, user, value in (
+            (3, "u1", 2.0), (4, "u1", 3.0), (4, "u2", 7.0), (4, "u4", 7.0), (4, "u5", 7.0),
+        )
+    ]  # fmt: skip
+    store(clickhouse, "conversion", rows(*done))
+    assert clickhouse.query("SELECT * FROM experiment_users ORDER BY experiment, variant") == [
+        ("e", "a", "m", 2, 1, 0.5, 2.5, 12.5),
+        ("e", "b", "m", 1, 0, 0.0, 0.0, None),
+        ("other", "x", "", 1, 0, 0.0, 0.0, None),
+    ]
+    assert clickhouse.query(
+        "SELECT variant, users FROM experiment_users_between("
+        "since = '2023-11-16 12:00:02', until = '2023-11-16 12:00:06') ORDER BY variant"
+    ) == [("a", 1), ("b", 1)]
+
+
 def test_source_events_are_read_once_whatever_was_sent_again(clickhouse: ClickHouse) -> None:
     """Overlapping inserts of the same records count once, with values and nulls as written."""
     events = [

@@ -21,7 +21,7 @@ from inferwatch_clickhouse.sink.settings import SinkSettings
 from inferwatch_schemas.columnar.chunk import Assignment, Chunk
 from inferwatch_schemas.columnar.cursors import Cursors
 from inferwatch_schemas.registry import PinnedRegistry
-from inferwatch_schemas.topics import AGGREGATES, REQUESTS, TOPICS
+from inferwatch_schemas.topics import AGGREGATES, EXPERIMENTS, REQUESTS, TOPICS
 from inferwatch_schemas.wire import decode
 
 AT = (REQUESTS.name, PARTITION)
@@ -192,6 +192,21 @@ def test_an_empty_chunk_raises_the_floor() -> None:
         await sink.landing.process(chunk_of(REQUESTS.name, [], 7, 7))
         await sink.landing.flush()
         assert (sink.floor, sink.clickhouse.calls) == (7, 0)
+
+    run(case)
+
+
+def test_a_removal_from_a_compacted_topic_is_no_dead_letter() -> None:
+    """A record without a value is passed over there; other bytes that are no event are buried."""
+
+    async def case(sink: Sink) -> None:
+        at = (EXPERIMENTS.name, PARTITION)
+        sink.landing.assign({at: Assignment("log_e", 0, 0)})
+        sink.now += 60
+        await sink.landing.process(chunk_of(EXPERIMENTS.name, [(0, None), (1, BAD)], 0, 2))
+        await sink.landing.flush()
+        assert sink.landing.floors()[at] == 2
+        assert len(sink.emitter.delivered) == 1
 
     run(case)
 

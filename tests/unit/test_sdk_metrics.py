@@ -22,6 +22,7 @@ NAMES = {
     "gen_ai_client_operation_duration_seconds", "gen_ai_client_token_usage",
     "gen_ai_server_time_to_first_token_seconds", "inferwatch_sdk_events_sent",
     "inferwatch_sdk_events_dropped", "inferwatch_sdk_events_failed", "inferwatch_sdk_faults",
+    "inferwatch_sdk_calls_blocked",
 }  # fmt: skip
 PROMTOOL = shutil.which("promtool")
 
@@ -54,7 +55,22 @@ def filled() -> CollectorRegistry:
     metrics.events_dropped.labels("request", "queue_full").inc()
     metrics.events_failed.labels("request", "not_encoded").inc()
     metrics.faults.labels("ending a call").inc()
+    metrics.calls_blocked.labels("m", "circuit_open").inc()
     return registry
+
+
+def test_blocked_calls_are_counted_by_reason() -> None:
+    """Those that a control stopped, and no other failure."""
+    metering, registry = metered()
+    errors = ["circuit_open", "circuit_open", "load_shed", "timeout", None]
+    metering.count([Ended(error=error) for error in errors], [], 0.0, 0, 0)
+    counted = [
+        registry.get_sample_value(
+            "inferwatch_sdk_calls_blocked_total", {"model": "m", "reason": reason}
+        )
+        for reason in ("circuit_open", "load_shed", "timeout")
+    ]
+    assert counted == [2, 1, None]
 
 
 def test_the_metrics_are_those_of_the_guide_and_opentelemetry() -> None:

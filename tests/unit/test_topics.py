@@ -10,7 +10,9 @@ from inferwatch_schemas.topics import (
     AGGREGATED,
     AGGREGATES,
     BY_NAME,
+    CONTROLS,
     DEAD_LETTERS,
+    EXPERIMENTS,
     PUBLISHED,
     TOPICS,
     Topic,
@@ -85,3 +87,12 @@ def test_what_is_counted_is_published() -> None:
     """The aggregation counts events of services, never what the stream processors write."""
     assert set(AGGREGATED) <= set(PUBLISHED)
     assert not any(topic.published for topic in (AGGREGATES, DEAD_LETTERS))
+
+
+def test_compacted_topics_keep_the_newest_for_ever() -> None:
+    """What services are told is kept by key, in one partition, and no service writes it."""
+    compacted = {topic for topic in TOPICS if topic.cleanup == "compact"}
+    assert compacted == {EXPERIMENTS, CONTROLS}
+    for topic in compacted:
+        assert topic.config()["retention.ms"] == "-1"
+        assert (topic.partitions, topic.published, topic.aggregated) == (1, False, False)

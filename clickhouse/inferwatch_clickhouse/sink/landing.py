@@ -17,6 +17,7 @@ from inferwatch_schemas.columnar.burial import Burial
 from inferwatch_schemas.columnar.cursors import Cursors
 from inferwatch_schemas.columnar.patience import read_patiently
 from inferwatch_schemas.columnar.reader import ChunkReader
+from inferwatch_schemas.columnar.reasons import TOMBSTONE
 from inferwatch_schemas.columnar.waits import Waits
 from inferwatch_schemas.errors import EmitError
 from inferwatch_schemas.topics import AGGREGATED, BY_NAME, TOPICS
@@ -134,9 +135,13 @@ class Landing:
         topic_id = self._topic_ids[chunk.topic]
         for part in parts:
             self._loads.add(chunk, part, topic_id)
+        topic = BY_NAME[chunk.topic]
+        if topic.cleanup == "compact":
+            # There a record without a value is no bad one: it removes what its key had.
+            bad = [record for record in bad if record.reason != TOMBSTONE]
         metrics.SKIPPED.labels(chunk.topic).inc(len(bad))
         # The aggregation buries what is bad in the topics that it counts.
-        if BY_NAME[chunk.topic] not in AGGREGATED:
+        if topic not in AGGREGATED:
             for record in bad:
                 self._burial.bury(chunk, record, topic_id)
         self._positions[chunk.topic, chunk.partition] = chunk.end

@@ -6,8 +6,9 @@ from typing import Final
 
 from inferwatch_schemas.columnar import framing, kernel
 
+TOMBSTONE: Final = "tombstone"
 FRAMING: Final = {
-    framing.TOMBSTONE: ("tombstone", "The record has no value."),
+    framing.TOMBSTONE: (TOMBSTONE, "The record has no value."),
     framing.EMPTY: ("empty", "The value is empty."),
     framing.SHORT: ("truncated", "The value ends within the five bytes of Confluent's prefix."),
     framing.CORRUPT: (

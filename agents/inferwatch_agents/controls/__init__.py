@@ -1,0 +1,1 @@
+"""Controls: what a service is told not to do for a while, and how it obeys."""
