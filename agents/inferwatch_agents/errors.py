@@ -15,3 +15,7 @@ class ConfigurationError(AgentsError):
 
 class PricesError(ConfigurationError):
     """A price table cannot be read; the message says what is wrong in it."""
+
+
+class RedactionError(AgentsError):
+    """The content of a log record was withheld; the message says why, without any of it."""
