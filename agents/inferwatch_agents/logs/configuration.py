@@ -48,9 +48,8 @@ def configure(
 ) -> None:
     """Write records of structlog and ``logging`` as JSON lines, and send them as ``log`` events.
 
-    Called once, at the start, before or after ``inferwatch_agents.init``; loggers that were used
-    before keep what they had. Without ``init``, and after ``shutdown``, lines are written and
-    nothing is sent.
+    Called at the start, before or after ``inferwatch_agents.init``; called again, it replaces what
+    it did. Without ``init``, and after ``shutdown``, lines are written and nothing is sent.
 
     Args:
         level: Records below it are passed over: debug, info, warning, error or critical.
@@ -82,7 +81,8 @@ def configure(
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=lambda *names: LineLogger(output, names[0] if names else None),
-        cache_logger_on_first_use=True,
+        # Less than a microsecond would be saved, and whoever configures again not be heard.
+        cache_logger_on_first_use=False,
     )
 
     def write(fields: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """The four kinds of record that an AI service logs, under OpenTelemetry's GenAI names.
 
 What OpenTelemetry has no attribute for is named as in the ``request`` event, with its unit. In a
-monitored call, model, provider, operation and endpoint are the call's where they are not given.
-Nothing here raises.
+monitored call, a request, response or error is the call's: what is not given of model, provider,
+operation and endpoint is taken from it, unless another model is given. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -184,6 +184,8 @@ def model_performance(  # noqa: PLR0913  # each is a field of its own
         fields: More attributes.
     """
     found = {
+        "gen_ai.provider.name": provider,
+        "gen_ai.request.model": model,
         "accuracy": accuracy,
         "error_rate": error_rate,
         "duration_seconds": duration_seconds,
@@ -191,16 +193,15 @@ def model_performance(  # noqa: PLR0913  # each is a field of its own
         "output_tokens_per_second": output_tokens_per_second,
         "samples": samples,
     }
-    names = _names(model, provider, None, None)
-    _tell("info", "model performance", MODEL_PERFORMANCE, names | found, fields)
+    _tell("info", "model performance", MODEL_PERFORMANCE, found, fields)
 
 
 def _names(
     model: str | None, provider: str | None, operation: str | None, endpoint: str | None
 ) -> dict[str, Any]:
     call = CURRENT.get()
-    if call is not None:
-        model, provider = model or call.model, provider or call.provider
+    if call is not None and model in (None, call.model):
+        model, provider = call.model, provider or call.provider
         operation, endpoint = operation or call.operation, endpoint or call.endpoint
     return {
         "gen_ai.operation.name": operation,

@@ -10,6 +10,7 @@ and what stands before them is bounded.
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -75,12 +76,11 @@ _FORMS: Final = (
 _COMPILED: Final = tuple((mark, re.compile(form)) for mark, form in _FORMS)
 # Nothing shorter is a secret by its form, but for passwords in URLs and basic credentials.
 _SHORTEST: Final = 16
-_SHORT: Final = ("://", "asic")
 
 
 def redact_text(text: str) -> str:
     """A text without secrets that are known by their form."""
-    if len(text) < _SHORTEST and not any(mark in text for mark in _SHORT):
+    if len(text) < _SHORTEST and "://" not in text and "asic" not in text:
         return text
     for mark, form in _COMPILED:
         if mark in text:
@@ -126,11 +126,13 @@ def _is_credentials(text: str) -> bool:
         return False
 
 
+@functools.lru_cache(maxsize=1024)
+def _is_secret(key: str) -> bool:
+    return key.rpartition(".")[2].lower().replace("-", "_") in SECRET_FIELDS
+
+
 def _field(key: str, value: Any) -> Any:
-    name = key.rpartition(".")[2].lower().replace("-", "_")
-    if name in SECRET_FIELDS and value is not None:
-        return REDACTED
-    return _value(value)
+    return REDACTED if value is not None and _is_secret(key) else _value(value)
 
 
 def _value(value: Any) -> Any:
