@@ -179,6 +179,26 @@ def test_odd_records_of_logging_are_told(sdk: LogRecorder) -> None:
     assert sdk.faults == []
 
 
+def test_structlog_through_logging_arrives_as_it_is(sdk: LogRecorder) -> None:
+    """Its fields are fields, and not the text of a dictionary."""
+    library = logging.getLogger("through")
+    library.propagate = False
+    library.addHandler(logs.Handler())
+    log = structlog.wrap_logger(
+        library,
+        processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    try:
+        log.warning("said", model="m")
+    finally:
+        library.handlers.clear()
+        library.propagate = True
+    record = sdk.one()
+    assert (record["body"], record["severity_number"]) == ("said", 13)
+    assert (record["otel_scope_name"], record["attributes"]) == ("through", {"model": "m"})
+
+
 def test_the_four_kinds_have_their_fields(sdk: LogRecorder) -> None:
     """Under OpenTelemetry's names; what is not given is the monitored call's, or absent."""
     logs.configure(stream=io.StringIO())
@@ -317,6 +337,21 @@ def test_lines_of_threads_do_not_mix() -> None:
             thread.join()
     reader.join()
     assert found == [b"x" * 50_000 + b"\n"] * 60
+
+
+def test_a_line_that_is_written_in_part_does_not_spoil_the_next(sdk: LogRecorder) -> None:
+    """As where nobody reads from a pipe that must not block."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with os.fdopen(reading, "rb", buffering=0) as read, os.fdopen(writing, "w") as pipe:
+        output = Output(pipe)
+        output.write("x" * 1_000_000)
+        part = read.read(1_000_000)
+        output.write("next")
+        output.write("last")
+        assert read.read(100) == b"\nnext\nlast\n"
+    assert set(part) == {ord("x")}
+    assert [where for where, _ in sdk.faults] == ["writing a log line"]
 
 
 def test_forks_while_threads_log_end_and_write_whole_lines() -> None:

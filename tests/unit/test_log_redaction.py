@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inferwatch_agents.logs import each_text, redact_secrets
@@ -56,6 +56,7 @@ SPACE = st.sampled_from(("", " ", "\n", '"', "=", ", ", "key:", "(", "'"))
 
 
 @pytest.mark.parametrize("secret", SECRETS)
+@settings(deadline=None)
 @given(before=SPACE, after=st.sampled_from(("", " ", "\n", '"', ", ", ")", "'")))
 def test_a_secret_leaves_nothing(secret: str, before: str, after: str) -> None:
     """Wherever it stands in a text, in a list, or in a key."""
@@ -88,12 +89,20 @@ def test_fields_that_hold_secrets_are_taken_out_by_name(name: str) -> None:
     assert redact_secrets({name: None}) == {name: None}
 
 
+def test_half_a_private_key_is_a_secret_too() -> None:
+    """A stack trace is cut at its beginning, other texts at their end."""
+    half = len(PEM) // 2
+    assert redact_text("before " + PEM[:half]) == f"before {REDACTED}"
+    assert redact_text(f"{PEM[half:]} after {PEM} end") == f"{REDACTED} after {REDACTED} end"
+
+
 def test_tokens_that_are_counted_stay() -> None:
     """They are no tokens of access."""
     value = {"gen_ai.usage.input_tokens": 5, "tokens": 3, "token": "hello", "secretary": "x"}
     assert redact_secrets(value) == value
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60))
 def test_a_secret_at_the_cut_leaves_nothing(offset: int) -> None:
     """The hook sees what is left of a long text, so no part of a secret may be left there."""

@@ -68,6 +68,7 @@ class Colour(enum.StrEnum):
     RED = "red"
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_any_value_becomes_strict_json_in_utf8(value: Any) -> None:
     """No NaN, no lone surrogates, only texts as keys; and it is made plain only once."""
@@ -78,7 +79,7 @@ def test_any_value_becomes_strict_json_in_utf8(value: Any) -> None:
     assert plain(found) == found
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.dictionaries(TEXTS, VALUES), st.integers(1, 24) | st.none())
 def test_any_record_fits_its_schema(fields: dict[str, Any], severity: int | None) -> None:
     """The strict reader reads what was written, each attribute with its text."""
@@ -91,7 +92,7 @@ def test_any_record_fits_its_schema(fields: dict[str, Any], severity: int | None
     assert {key for key in found if "." not in key} - known <= set(record["attributes"])
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(JSON)
 def test_what_json_can_carry_stays_as_it_is(value: Any) -> None:
     """Only what JSON, its readers or the limits cannot take is changed."""
@@ -141,7 +142,7 @@ def test_cycles_and_crowds_end() -> None:
     assert "[truncated]" in plain({str(n): n for n in range(100_000)})
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.sampled_from("a\0é😀\ud800"), st.integers(1, 5))
 def test_the_largest_records_fit_their_topic(character: str, count: int) -> None:
     """In whatever number of bytes a character is written, in lists and alone."""
@@ -150,6 +151,7 @@ def test_the_largest_records_fit_their_topic(character: str, count: int) -> None
     encoded(log_record(found, None) | {"service_name": "s", "deployment_environment_name": "e"})
 
 
+@settings(deadline=None)
 @given(st.text("ab \n", max_size=300), st.integers(0, 100))
 def test_a_cut_leaves_no_part_of_a_word(text: str, limit: int) -> None:
     """So a secret that is cut is cut away whole; and how long the text was is said."""
@@ -164,6 +166,7 @@ def test_a_cut_leaves_no_part_of_a_word(text: str, limit: int) -> None:
     assert kept == "" or text[len(kept)] in " \n"
 
 
+@settings(deadline=None)
 @given(st.text("ab\n", max_size=300), st.integers(0, 100))
 def test_a_stack_trace_keeps_its_end(text: str, limit: int) -> None:
     """From the beginning of a line on."""

@@ -32,6 +32,7 @@ class Output:
             stream: Where to; the standard output when None.
         """
         self._stream: Any = sys.stdout if stream is None else stream
+        self._torn = False
         try:
             # What was written to its buffers before comes first.
             self._stream.flush()
@@ -55,9 +56,12 @@ class Output:
         if getattr(self._stream, "closed", False):
             # Its descriptor may be another file's by now.
             raise ValueError("The stream is closed.")
-        rest = memoryview(line.encode("utf-8", "backslashreplace") + b"\n")
+        text = line.encode("utf-8", "backslashreplace") + b"\n"
+        # What is left of a line that could not be written whole does not spoil the next.
+        rest = memoryview(b"\n" + text if self._torn else text)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
+            self._torn = bool(rest)
 
 
 class LineLogger:

@@ -65,11 +65,13 @@ _FORMS: Final = (
     ("AKIA", rf"{_START}AKIA[A-Z2-7]{{16}}(?![A-Za-z0-9])"),
     ("ASIA", rf"{_START}ASIA[A-Z2-7]{{16}}(?![A-Za-z0-9])"),
     ("xox", rf"{_START}xox[abeprs]-[A-Za-z0-9-]{{10,}}"),
-    # PEM (RFC 7468); of a key that was cut, all that is left.
+    # PEM (RFC 7468); of a key whose end was cut away, and of one whose beginning was, all is taken
+    # that may be of it.
     (
         "PRIVATE KEY-----",
         r"-----BEGIN ([A-Z ]{0,32}PRIVATE KEY-----)[\s\S]*?(?:-----END \1|\Z)",
     ),
+    ("PRIVATE KEY-----", r"\A[\s\S]*-----END [A-Z ]{0,32}PRIVATE KEY-----"),
     # The password in a URL (RFC 3986, section 3.2.1); user and host stay.
     ("://", r"(?<=://)(?P<user>[^\s:@/]{0,256}):[^\s@/]{1,1024}(?=@)"),
 )
