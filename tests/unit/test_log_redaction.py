@@ -32,6 +32,7 @@ SECRETS = [
     "AI" + "za" + "SyA-_" * 7,
     "AK" + "IA" + "IOSFODNN7EXAMPLE",
     "xo" + "xb-" + "123456789012-" + "AbCdEf",
+    "xo" + "xb-" + "1234567890",
     JWT,
     "Bearer " + HEX[:32],
     "bearer   " + "ab.cd~ef+gh/ij-kl_mn==",

@@ -77,7 +77,7 @@ _FORMS: Final = (
 )
 _COMPILED: Final = tuple((mark, re.compile(form)) for mark, form in _FORMS)
 # Nothing shorter is a secret by its form, but for passwords in URLs and basic credentials.
-_SHORTEST: Final = 16
+_SHORTEST: Final = 15
 
 
 def redact_text(text: str) -> str:
