@@ -126,8 +126,8 @@ def test_no_text_takes_long(part: str) -> None:
         before = time.thread_time()
         redact_text(text)
         taken.append(time.thread_time() - before)
-    assert taken[0] < 0.2
-    assert taken[1] < 0.8
+    assert taken[0] < 0.05
+    assert taken[1] < 0.1
 
 
 def test_a_function_of_texts_is_a_hook() -> None:

@@ -107,6 +107,7 @@ class Send:
         fields = self._redacted(_fields(event, head, belonging, plain, name), head, belonging)
         number = None if of_logging is None else severity.of_number(of_logging.levelno)
         self._emit(number or severity.of_name(level), fields, TOTAL - plain.left, at)
+        # Another dictionary: whoever comes next may change it, and the event is made later.
         return {**fields, **_of_formatter(event)}
 
     def _redacted(
@@ -128,13 +129,13 @@ class Send:
         return found
 
     @staticmethod
-    def _emit(number: int | None, fields: Mapping[str, Any], size: int, at: int) -> None:
+    def _emit(number: int | None, fields: dict[str, Any], size: int, at: int) -> None:
         sdk = client.active()
         # A record of the thread that sends would be sent by it, and tell of its own sending.
         if sdk is None or sdk.delivery.is_sending_here():
             return
         try:
-            draft = Draft(sdk, number, dict(fields))
+            draft = Draft(sdk, number, fields)
             sdk.delivery.emit(SCHEMA, draft, RECORD_BYTES + size, at)
         except Exception as error:  # noqa: BLE001  # the caller's work is not to end for its logging
             sdk.fault("emitting a log record", error)
