@@ -8,6 +8,7 @@ from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from inferwatch_agents.context import BELONGING
+from inferwatch_agents.error_types import class_name
 from inferwatch_agents.request_record import UNKNOWN, request_record
 from inferwatch_agents.trace_context import current_trace
 from inferwatch_agents.usage import NOTHING, Usage, is_token, read
@@ -181,7 +182,7 @@ class Call:
     def failed(self, error: BaseException) -> None:
         """The call failed with this exception; ``end`` does so too."""
         if self.error_type is None:
-            self.error_type = _name(type(error))
+            self.error_type = class_name(type(error))
             status = getattr(error, "status_code", None)
             if self.status_code is None and type(status) is int:
                 self.status_code = status
@@ -281,9 +282,3 @@ def leave(token: Token[Call | None]) -> None:
 def current_call() -> Call:
     """The monitored call that this code runs in; outside of one, a call that nobody gets."""
     return CURRENT.get() or Call(None, None, None, "", None)
-
-
-def _name(kind: type[BaseException]) -> str:
-    if kind.__module__ == "builtins":
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"

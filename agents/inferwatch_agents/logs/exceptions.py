@@ -6,6 +6,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
+from inferwatch_agents.error_types import class_name
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -14,13 +16,6 @@ if TYPE_CHECKING:
 TYPE: Final = "exception.type"
 MESSAGE: Final = "exception.message"
 STACKTRACE: Final = "exception.stacktrace"
-
-
-def class_name(kind: type[BaseException]) -> str:
-    """A class's name as Python names it in tracebacks."""
-    if kind.__module__ == "builtins":
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def exception_fields(exc_info: Any, plain: Plain) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Any, Final
 import structlog
 
 from inferwatch_agents.calls import CURRENT
+from inferwatch_agents.error_types import class_name
 from inferwatch_agents.errors import RedactionError
 from inferwatch_agents.logs.content import Content
-from inferwatch_agents.logs.exceptions import class_name
 from inferwatch_agents.logs.faults import fault
 from inferwatch_agents.logs.record import ERROR_TYPE, EVENT_NAME
 from inferwatch_agents.usage import read

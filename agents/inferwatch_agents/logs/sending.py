@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from structlog import DropEvent
 
 from inferwatch_agents import client
+from inferwatch_agents.error_types import class_name
 from inferwatch_agents.errors import RedactionError
 from inferwatch_agents.logs import severity
 from inferwatch_agents.logs.correlation import SPAN, TRACE, belonging_fields
-from inferwatch_agents.logs.exceptions import class_name, exception_fields
+from inferwatch_agents.logs.exceptions import exception_fields
 from inferwatch_agents.logs.faults import fault
 from inferwatch_agents.logs.plain import TOTAL, Plain
 from inferwatch_agents.logs.record import EVENT, LEVEL, LOGGER, SCHEMA, TIMESTAMP, Draft
