@@ -13,8 +13,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_agents import client
-from inferwatch_agents.calls import class_name
 from inferwatch_agents.context import BELONGING, in_request
+from inferwatch_agents.error_types import class_name
 from inferwatch_agents.exposition import exposition
 from inferwatch_agents.metering import OTHER, SERVER_ERROR, Answered, Bounded
 from inferwatch_agents.routes import fold, template

@@ -7,6 +7,7 @@ from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from inferwatch_agents.context import BELONGING
+from inferwatch_agents.error_types import class_name
 from inferwatch_agents.request_record import UNKNOWN, request_record
 from inferwatch_agents.trace_context import current_trace
 from inferwatch_agents.usage import NOTHING, Usage, is_token, read
@@ -305,10 +306,3 @@ def leave(call: Call, token: Token[Call | None]) -> None:
 def current_call() -> Call:
     """The monitored call that this code runs in; outside of one, a call that nobody gets."""
     return CURRENT.get() or Call(None, None, None, "", None)
-
-
-def class_name(kind: type[BaseException]) -> str:
-    """OpenTelemetry error.type of an exception."""
-    if kind.__module__ == "builtins":
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"

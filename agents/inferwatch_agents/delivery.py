@@ -148,6 +148,11 @@ class Delivery:
             # After a fork: threads are not inherited, and a child that sends nothing needs none.
             self.start()
 
+    def is_sending_here(self) -> bool:
+        """Whether it is the thread that sends which asks."""
+        thread = self._thread
+        return thread is not None and thread.ident == threading.get_ident()
+
     def flush(self, seconds: float) -> bool:
         """Wait until what was emitted before is acknowledged or lost; False if time ran out."""
         if self._thread is None:

@@ -54,3 +54,7 @@ class CircuitOpenError(AgentsError):
     def __init__(self, message: str, control: Control) -> None:
         super().__init__(message)
         self.control = control
+
+
+class RedactionError(AgentsError):
+    """The content of a log record was withheld; the message says why, without any of it."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import structlog
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 log = structlog.get_logger()
 
@@ -117,11 +114,11 @@ class Faults:
             self._told.add(kind)
             self._news.append((where, type(error).__name__, str(error)))
 
-    def tell(self, tell: Callable[..., None] = log.warning) -> None:
+    def tell(self) -> None:
         """Log what is new, and count along; never in the thread of a caller."""
         news, self._news = self._news, []
         for where, kind, reason in news:
-            tell(
+            log.warning(
                 "inferwatch failed; the service is not affected",
                 at=where,
                 error=kind,

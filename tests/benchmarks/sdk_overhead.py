@@ -18,7 +18,9 @@ against that.
 
 import argparse
 import asyncio
+import functools
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -28,11 +30,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 import inferwatch_agents
 from inferwatch.embedded.broker import EmbeddedBroker
-from inferwatch_agents import DeliverySettings, monitor
+from inferwatch_agents import DeliverySettings, logs, monitor
 from inferwatch_agents.asgi import Middleware
 from inferwatch_agents.context import identify
+from inferwatch_agents.logs.output import LineLogger, Output
 from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.topics import TOPICS
@@ -157,11 +162,28 @@ def block() -> None:
         call.input_tokens, call.output_tokens = 2006, 300
 
 
+def loggers() -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """A log call that is sent, and the same rendered by structlog's own processors alone."""
+    output = Output(Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # open to the end of the process
+    own = (structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"))
+    made = []
+    for processors in ((logs.Send(),), own):
+        logger = structlog.wrap_logger(
+            LineLogger(output, "bench"),
+            processors=[*processors, structlog.processors.JSONRenderer()],
+            wrapper_class=structlog.make_filtering_bound_logger("info"),
+        ).bind()
+        fields = {"model": "gpt-4.1", "input_tokens": 2006, "output_tokens": 300, "seconds": 1.25}
+        made.append(functools.partial(logger.info, "the model has answered", **fields))
+    return made[0], made[1]
+
+
 def cases() -> list[Case]:
     """Every way that is measured."""
     decorate = monitor(model="gpt-4.1", provider="openai", endpoint="/v1/chat")
     application = Middleware(respond)
     monitored, monitored_later = decorate(answer), decorate(answer_later)
+    sent, rendered = loggers()
 
     def identified() -> None:
         with identify(user="u-12345", session="s-67890"):
@@ -183,6 +205,7 @@ def cases() -> list[Case]:
             awaited(lambda: application(dict(SCOPE), _nothing, _nothing)),
             awaited(lambda: respond(dict(SCOPE), _nothing, _nothing)),
         ),
+        Case("log record, beyond its JSON", times(sent), times(rendered)),
     ]
 
 

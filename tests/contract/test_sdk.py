@@ -1,5 +1,6 @@
-"""A service with three lines of monitoring: its calls arrive in Kafka as request events."""
+"""A service with three lines of monitoring: its calls and its logs arrive in Kafka as events."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,27 +14,27 @@ from pipeline import Stack
 
 from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.registry import PinnedRegistry
-from inferwatch_schemas.topics import REQUESTS
+from inferwatch_schemas.topics import LOGS, REQUESTS, Topic
 from inferwatch_schemas.wire import decode
 
 FOLDER = Path(__file__).parent
 CALLS = 5
 
 
-def run(stack: Stack, program: str) -> None:
-    """Run a monitored program to its end."""
+def run(stack: Stack, program: str, *arguments: str) -> str:
+    """Run a monitored program to its end; what it wrote."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("INFERWATCH_")}
-    subprocess.run(  # noqa: S603  # our own program, no shell
-        [sys.executable, str(FOLDER / program), stack.kafka.bootstrap_servers],
-        env=own, timeout=60, check=True,
-    )  # fmt: skip
+    return subprocess.run(  # noqa: S603  # our own program, no shell
+        [sys.executable, str(FOLDER / program), stack.kafka.bootstrap_servers, *arguments],
+        env=own, timeout=60, check=True, stdout=subprocess.PIPE, text=True,
+    ).stdout  # fmt: skip
 
 
-def read(stack: Stack, service: str, count: int) -> list[Any]:
+def read(stack: Stack, service: str, count: int, topic: Topic = REQUESTS) -> list[Any]:
     """So many records of a service, in each partition's order."""
     consumer = Consumer({**stack.kafka.confluent(), "group.id": service}, logger=SILENT)
     consumer.assign(
-        [TopicPartition(REQUESTS.name, p, OFFSET_BEGINNING) for p in range(REQUESTS.partitions)]
+        [TopicPartition(topic.name, p, OFFSET_BEGINNING) for p in range(topic.partitions)]
     )
     found: list[Any] = []
     try:
@@ -109,3 +110,31 @@ def test_each_forked_process_is_a_producer_of_its_own(stack: Stack) -> None:
         record = decode(message.value(), PinnedRegistry())
         sequences[record["producer_id"]].append(record["sequence"])
     assert sorted(map(sorted, sequences.values())) == [[0, 1, 2], [0, 1, 2], [0, 1, 2, 3, 4, 5]]
+
+
+def test_logs_of_a_request_arrive_under_its_trace(stack: Stack) -> None:
+    """As lines and as events, of structlog and of libraries, without what nobody may read."""
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    written = run(stack, "logging_service.py", f"00-{trace}-{span}-01")
+    lines = [json.loads(line) for line in written.splitlines()]
+    messages = read(stack, "logging", 5, LOGS)
+    records = [decode(message.value(), PinnedRegistry()) for message in messages]
+    traced = [record for record in records if record["trace_id"] == trace]
+    said = ["request", "retry 1", "answered"]
+    assert [record["body"] for record in traced] == said
+    assert [line["event"] for line in lines if line.get("trace_id") == trace] == said
+    assert {record["span_id"] for record in traced} == {span}
+    assert [record["otel_scope_name"] for record in traced] == [
+        "inferwatch", "library", "__main__",
+    ]  # fmt: skip
+    assert {"key": "user.id", "value": "u1"} in traced[2]["attributes"]
+    assert {"key": "key", "value": "[redacted]"} in traced[2]["attributes"]
+    for text in ("a question", "an answer", "0123456789"):
+        assert text not in written
+        assert text.encode() not in b"".join(message.value() for message in messages)
+    # The forked process is a producer of its own, and wrote its line once.
+    assert sorted(line["event"] for line in lines[3:]) == ["child", "parent"]
+    assert len({record["producer_id"] for record in records}) == 2
+    assert sorted(record["sequence"] for record in records) == [0, 0, 1, 2, 3]
+    headers = dict(messages[0].headers())
+    assert headers["ce_type"] == b"inferwatch.log"

@@ -15,6 +15,7 @@ from sdk_recorder import Recorder
 
 import inferwatch_agents
 from inferwatch_agents import client, traces
+from inferwatch_agents.logs.correlation import belonging_fields
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 HEADERS = [("traceparent", PARENT.encode()), ("tracestate", b"vendor=1,other=2")]
@@ -53,6 +54,16 @@ def test_what_is_extracted_is_injected(recorder: Recorder, form: Any) -> None:
     assert recorder.one().trace_id == "0af7651916cd43dd8448eb211c80319c"
     assert (traces.inject([]), traces.headers()) == ([], {})
     assert not get_current_span().get_span_context().is_valid
+
+
+def test_logs_of_a_record_belong_to_its_trace() -> None:
+    """As the calls do."""
+    with traces.extract(HEADERS):
+        found = belonging_fields({})
+    assert found == {
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "span_id": "b7ad6b7169203331",
+    }
 
 
 def test_a_trace_takes_the_place_of_one_that_is_there() -> None:

@@ -16,6 +16,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from inferwatch_agents.error_types import class_name
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -87,11 +89,11 @@ class Caller:
             running.cancel()
             raise
         if running.cancelled():
-            return Reply(None, _name(asyncio.CancelledError), "it was cancelled", seconds)
+            return Reply(None, class_name(asyncio.CancelledError), "it was cancelled", seconds)
         value, error = running.result()
         if error is None:
             return Reply(value, None, None, seconds)
-        return Reply(None, _name(type(error)), str(error), seconds)
+        return Reply(None, class_name(type(error)), str(error), seconds)
 
     def _task(
         self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
@@ -141,8 +143,3 @@ def _is_coroutine_function(function: Callable[..., Any]) -> bool:
     if not (inspect.isroutine(function) or isinstance(function, functools.partial | type)):
         function = type(function).__call__
     return inspect.iscoroutinefunction(function)
-
-
-def _name(kind: type[BaseException]) -> str:
-    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return f"{module}{kind.__qualname__}"

@@ -105,7 +105,7 @@ def _resource(service: str, environment: str | None) -> Resource:
 
 def _to_kafka() -> SpanProcessor:
     # Its export only puts spans into the SDK's queue, which numbers them and counts what it drops:
-    # docs/decisions/0027.
+    # docs/decisions/0028.
     return SimpleSpanProcessor(exporter.SpanExporter())
 
 
