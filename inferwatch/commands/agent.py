@@ -1,0 +1,159 @@
+"""``inferwatch agent``: sample this host and its GPUs, to Kafka and to Prometheus, until stopped."""
+
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from inferwatch import options
+from inferwatch_agents.errors import ConfigurationError
+from inferwatch_agents.host.agent import HostAgent
+from inferwatch_agents.host.endpoint import DCGM_PATH, METRICS_PATH, endpoint
+from inferwatch_agents.host.exposition import DcgmMetrics, SystemMetrics, registry_of
+from inferwatch_agents.host.nvml import Nvml, PynvmlLibrary
+from inferwatch_agents.host.nvml_recording import NvmlRecorder
+from inferwatch_agents.host.settings import AgentSettings
+from inferwatch_agents.host.shipping import Shipping
+from inferwatch_schemas.prometheus import serve
+
+DEFAULTS = AgentSettings()
+
+
+class LogLevel(StrEnum):
+    """How much the agent tells."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _option(about: str, variable: str, **more: Any) -> Any:
+    return typer.Option(help=about, envvar=f"INFERWATCH_AGENT_{variable}", **more)
+
+
+@options.expanded
+def agent(  # noqa: PLR0913  # an option is a parameter
+    *,
+    interval: Annotated[
+        float, _option("Seconds between samples.", "INTERVAL_SECONDS", metavar="SECONDS")
+    ] = DEFAULTS.interval_seconds,
+    processes: Annotated[
+        str,
+        _option(
+            "Programs to sample by name, separated by commas.", "PROCESSES", metavar="NAME,..."
+        ),
+    ] = "",
+    host_name: Annotated[
+        str | None, _option("The system's when not given.", "HOST_NAME", metavar="NAME")
+    ] = None,
+    disk_path: Annotated[
+        str, _option("Where disk space is measured.", "DISK_PATH", metavar="FOLDER")
+    ] = DEFAULTS.disk_path,
+    metrics_address: Annotated[
+        str, _option("Where Prometheus metrics are served.", "METRICS_ADDRESS", metavar="IP")
+    ] = DEFAULTS.metrics_address,
+    metrics_port: Annotated[
+        int,
+        _option("Its port; 0 serves none.", "METRICS_PORT", min=0, max=65535),
+    ] = DEFAULTS.metrics_port or 0,
+    to_kafka: Annotated[
+        bool,
+        typer.Option(
+            "--kafka/--no-kafka", help="Send to Kafka.", envvar="INFERWATCH_AGENT_KAFKA"
+        ),
+    ] = True,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Write down what the GPU driver answers.", metavar="FILE"),
+    ] = None,
+    pseudonyms: Annotated[
+        bool, typer.Option("--pseudonyms", help="Record numbers in the place of UUIDs.")
+    ] = False,
+    seconds: Annotated[
+        float | None, typer.Option(help="End after so long.", metavar="SECONDS", min=0)
+    ] = None,
+    log_level: Annotated[LogLevel, typer.Option(help="How much to tell.")] = LogLevel.INFO,
+    kafka: options.Kafka,
+    registry: options.SchemaRegistry,
+) -> None:
+    """Sample this host and its GPUs, to Kafka and to Prometheus.
+
+    It waits neither for Kafka nor for a driver, and goes on without them.
+    """
+    stop = threading.Event()
+    # At once: as a container's first process, Python heeds no SIGTERM by itself.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    _set_up_logging(log_level)
+    settings = AgentSettings(
+        host_name=host_name or DEFAULTS.host_name,
+        interval_seconds=interval,
+        disk_path=disk_path,
+        processes=tuple(name.strip() for name in processes.split(",")) if processes else (),
+        metrics_address=metrics_address,
+        metrics_port=metrics_port or None,
+    )
+    shipping = Shipping(kafka, registry) if to_kafka else None
+    with _library(record, pseudonyms=pseudonyms) as nvml:
+        running = HostAgent(settings, nvml, shipping.emit if shipping else _nowhere)
+        _serve(running, settings, shipping)
+        if shipping is not None:
+            shipping.start()
+        running.start()
+        stop.wait(seconds)
+        running.stop()
+        if shipping is not None:
+            shipping.close()
+
+
+@contextlib.contextmanager
+def _library(record: Path | None, *, pseudonyms: bool) -> Iterator[Nvml]:
+    library = PynvmlLibrary()
+    if record is None:
+        if pseudonyms:
+            raise ConfigurationError("--pseudonyms is of a recording; give --record FILE with it.")
+        yield library
+        return
+    try:
+        file = record.open("w", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{record} cannot be written ({error.strerror}); give another file with --record."
+        ) from error
+    with file:
+        yield NvmlRecorder(library, file, pseudonyms=pseudonyms)
+
+
+def _serve(running: HostAgent, settings: AgentSettings, shipping: Shipping | None) -> None:
+    if settings.metrics_port is None:
+        return
+    outcomes = shipping.outcomes if shipping else None
+    system = SystemMetrics(running.snapshots, running.events, running.reports, outcomes)
+    dcgm = DcgmMetrics(running.snapshots, running.events, settings.host_name)
+    serve(
+        endpoint({METRICS_PATH: registry_of(system), DCGM_PATH: registry_of(dcgm)}),
+        settings.metrics_address,
+        settings.metrics_port,
+        "INFERWATCH_AGENT_METRICS_PORT",
+    )
+
+
+def _nowhere(_schema: str, _record: dict[str, Any]) -> None:
+    """Take an event where nothing is sent to Kafka."""
+
+
+def _set_up_logging(level: LogLevel) -> None:
+    number = logging.getLevelNamesMapping()[level.name]
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
