@@ -1,4 +1,4 @@
-"""``inferwatch agent``: sample this host and its GPUs, to Kafka and to Prometheus, until stopped."""
+"""``inferwatch agent``: sample this host and its GPUs, until told to stop."""
 
 import contextlib
 import logging
@@ -67,9 +67,7 @@ def agent(  # noqa: PLR0913  # an option is a parameter
     ] = DEFAULTS.metrics_port or 0,
     to_kafka: Annotated[
         bool,
-        typer.Option(
-            "--kafka/--no-kafka", help="Send to Kafka.", envvar="INFERWATCH_AGENT_KAFKA"
-        ),
+        typer.Option("--kafka/--no-kafka", help="Send to Kafka.", envvar="INFERWATCH_AGENT_KAFKA"),
     ] = True,
     record: Annotated[
         Path | None,

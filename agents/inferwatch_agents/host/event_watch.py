@@ -101,7 +101,8 @@ class EventWatch:
         """Watch until told to stop or an error; False where no GPU has events."""
         events = self._nvml("nvmlEventSetCreate")
         try:
-            if not any([self._register(reader, events) for reader, _ in self._gpus.values()]):
+            watched = [self._register(reader, events) for reader, _ in self._gpus.values()]
+            if not any(watched):
                 return False
             self._reports.well("", EVENTS)
             while not self._stop.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -11,7 +12,7 @@ from prometheus_client.registry import Collector
 from inferwatch_agents.host import metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from prometheus_client import Metric as Family
 
@@ -49,16 +50,17 @@ class SystemMetrics(Collector):
         yield from families(metrics.PROGRAM, metrics.PROGRAM_LABELS, named)
         gpus = [((gpu.gpu.uuid,), gpu) for gpu in self._snapshots.gpus()]
         yield from families(metrics.GPU, metrics.GPU_LABELS, gpus)
-        xids = {(device, str(code)): n for (device, code), n in self._events.xids().items()}
-        yield counted(metrics.XID_ERRORS, xids)
-        yield counted(metrics.DEVICE_EVENTS, self._events.kinds())
-        yield gauged(metrics.NOT_MEASURED, dict.fromkeys(self._reports.failing(), 1))
-        yield gauged(metrics.SAMPLE_AGE, {(n,): age for n, age in self._snapshots.ages().items()})
+        xids = self._events.xids().items()
+        yield counted(metrics.XID_ERRORS, [((gpu, str(code)), n) for (gpu, code), n in xids])
+        yield counted(metrics.DEVICE_EVENTS, self._events.kinds().items())
+        yield gauged(metrics.NOT_MEASURED, [(key, 1) for key in self._reports.failing()])
+        ages = self._snapshots.ages().items()
+        yield gauged(metrics.SAMPLE_AGE, [((sampler,), age) for sampler, age in ages])
         if self._outcomes is not None:
-            sent = {(schema,): count for schema, count in self._outcomes.sent.copy().items()}
-            yield counted(metrics.EVENTS_SENT, sent)
+            sent = self._outcomes.sent.copy().items()
+            yield counted(metrics.EVENTS_SENT, [((schema,), n) for schema, n in sent])
             lost = self._outcomes.dropped.copy() + self._outcomes.failed.copy()
-            yield counted(metrics.EVENTS_LOST, lost)
+            yield counted(metrics.EVENTS_LOST, lost.items())
 
 
 class DcgmMetrics(Collector):
@@ -87,7 +89,7 @@ class DcgmMetrics(Collector):
             for sample in self._snapshots.gpus()
         ]
         yield from families(metrics.DCGM, metrics.DCGM_LABELS, gpus)
-        xids = {labels: self._events.last_xid(sample.gpu.uuid) for labels, sample in gpus}
+        xids = [(labels, self._events.last_xid(sample.gpu.uuid)) for labels, sample in gpus]
         yield gauged((*metrics.DCGM_XID, metrics.DCGM_LABELS), xids)
 
 
@@ -116,21 +118,22 @@ def families(
 
 
 Named = tuple[str, str, tuple[str, ...]]
+Values = Iterable[tuple[tuple[str, ...], float]]
 
 
-def counted(named: Named, values: Mapping[tuple[str, ...], float]) -> Family:
+def counted(named: Named, values: Values) -> Family:
     """A counter of its name, help and labels."""
     name, about, labels = named
     family = CounterMetricFamily(name, about, labels=labels)
-    for own, value in values.items():
+    for own, value in values:
         family.add_metric(own, value)
     return family
 
 
-def gauged(named: Named, values: Mapping[tuple[str, ...], float]) -> Family:
+def gauged(named: Named, values: Values) -> Family:
     """A gauge of its name, help and labels."""
     name, about, labels = named
     family = GaugeMetricFamily(name, about, labels=labels)
-    for own, value in values.items():
+    for own, value in values:
         family.add_metric(own, value)
     return family

@@ -43,7 +43,7 @@ class GpuState:
             reasons = None if bits is None else Reason(bits)
             if reasons is not None:
                 self._throttled(gpu, reasons)
-            errors = {}
+            errors: dict[str, int | None] = {}
             for question in ECC_COUNTERS:
                 errors |= probe.numbers(question)
             for name, count in errors.items():

@@ -12,6 +12,8 @@ from inferwatch_agents.errors import ConfigurationError
 
 DEFAULT_INTERVAL_SECONDS: Final = 10.0
 DEFAULT_METRICS_PORT: Final = 9425
+# NVML itself measures some things over so long.
+LEAST_INTERVAL_SECONDS: Final = 0.1
 MOST_PROCESSES: Final = 50
 
 
@@ -44,10 +46,10 @@ class AgentSettings:
         if not self.host_name:
             raise ConfigurationError("The host has no name; give it with --host-name.")
         # Written so that NaN, which compares false, is refused.
-        if not 0.1 <= self.interval_seconds < math.inf:
+        if not LEAST_INTERVAL_SECONDS <= self.interval_seconds < math.inf:
             raise ConfigurationError(
                 f"The interval is {self.interval_seconds:g} seconds; "
-                "give at least 0.1 with --interval."
+                f"give at least {LEAST_INTERVAL_SECONDS} with --interval."
             )
         if not Path(self.disk_path).exists():
             raise ConfigurationError(
