@@ -58,10 +58,10 @@ def xid(gpu: Identity, code: int, instance: int = NO_INSTANCE) -> Record:
 
 def throttle(gpu: Identity, before: Reason, after: Reason) -> Record | None:
     """Reasons for lower clocks changed; None where only idling did."""
-    before, after = before & ~Reason.GPU_IDLE, after & ~Reason.GPU_IDLE
+    before, after = before.throttling, after.throttling
     if before == after:
         return None
-    begun = after & ~before
+    begun = Reason(int(after) & ~int(before))
     severity = WARNING if begun & PROTECTIVE else INFO
     return _event(
         gpu,

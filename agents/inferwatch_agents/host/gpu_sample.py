@@ -112,7 +112,7 @@ class GpuSample:
     def records(self, host_name: str) -> list[Record]:
         """``resource`` records: of the GPU, of each MIG instance, of each program's memory."""
         uuid = self.gpu.uuid
-        throttled = None if self.reasons is None else float(bool(self.reasons & ~Reason.GPU_IDLE))
+        throttled = None if self.reasons is None else float(bool(self.reasons.throttling))
         whole = {
             "host_name": host_name,
             "device": uuid,

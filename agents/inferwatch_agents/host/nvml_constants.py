@@ -45,6 +45,12 @@ class Reason(IntFlag):
     HW_POWER_BRAKE_SLOWDOWN = 0x80
     DISPLAY_CLOCK_SETTING = 0x100
 
+    @property
+    def throttling(self) -> Reason:
+        """All but idling; bits that have no name here stay."""
+        # In whole numbers: the complement of a flag has only the bits with names.
+        return Reason(int(self) & ~int(Reason.GPU_IDLE))
+
 
 class Field(IntEnum):
     """Values that are asked for by number."""
