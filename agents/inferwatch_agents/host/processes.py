@@ -124,11 +124,12 @@ class Processes:
         return programs
 
     def name_of(self, pid: int) -> str:
-        """The configured name of a process, else the system's."""
+        """The configured name of a process, else the system's; for any thread."""
         if (name := self._matched.get(pid)) is not None:
             return name
         try:
-            return readable(psutil.Process(pid).name())
+            process = psutil.Process(pid)
+            return self._name(process) or readable(process.name())
         except (psutil.Error, OSError, ValueError):
             # It has ended, or is in another container.
             return UNKNOWN
