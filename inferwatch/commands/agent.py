@@ -36,39 +36,41 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-def _option(about: str, variable: str, **more: Any) -> Any:
-    return typer.Option(help=about, envvar=f"INFERWATCH_AGENT_{variable}", **more)
+def _option(name: str, about: str, **more: Any) -> Any:
+    variable = name.removeprefix("--").replace("-", "_").upper()
+    return typer.Option(
+        name,
+        help=about,
+        envvar=f"INFERWATCH_AGENT_{variable}",
+        show_envvar=False,
+        rich_help_panel="Agent; also from the variables INFERWATCH_AGENT_INTERVAL, ...",
+        **more,
+    )
 
 
 @options.expanded
 def agent(  # noqa: PLR0913  # an option is a parameter
     *,
     interval: Annotated[
-        float, _option("Seconds between samples.", "INTERVAL_SECONDS", metavar="SECONDS")
+        float, _option("--interval", "Seconds between samples.", metavar="SECONDS")
     ] = DEFAULTS.interval_seconds,
     processes: Annotated[
         str,
-        _option(
-            "Programs to sample by name, separated by commas.", "PROCESSES", metavar="NAME,..."
-        ),
+        _option("--processes", "Programs to sample, separated by commas.", metavar="NAME,..."),
     ] = "",
     host_name: Annotated[
-        str | None, _option("The system's when not given.", "HOST_NAME", metavar="NAME")
+        str | None, _option("--host-name", "The system's when not given.", metavar="NAME")
     ] = None,
     disk_path: Annotated[
-        str, _option("Where disk space is measured.", "DISK_PATH", metavar="FOLDER")
+        str, _option("--disk-path", "Where disk space is measured.", metavar="FOLDER")
     ] = DEFAULTS.disk_path,
     metrics_address: Annotated[
-        str, _option("Where Prometheus metrics are served.", "METRICS_ADDRESS", metavar="IP")
+        str, _option("--metrics-address", "Where Prometheus metrics are served.", metavar="IP")
     ] = DEFAULTS.metrics_address,
     metrics_port: Annotated[
-        int,
-        _option("Its port; 0 serves none.", "METRICS_PORT", min=0, max=65535),
+        int, _option("--metrics-port", "Its port; 0 serves none.", min=0, max=65535)
     ] = DEFAULTS.metrics_port or 0,
-    to_kafka: Annotated[
-        bool,
-        typer.Option("--kafka/--no-kafka", help="Send to Kafka.", envvar="INFERWATCH_AGENT_KAFKA"),
-    ] = True,
+    no_kafka: Annotated[bool, _option("--no-kafka", "Send nothing to Kafka.")] = False,
     record: Annotated[
         Path | None,
         typer.Option(help="Write down what the GPU driver answers.", metavar="FILE"),
@@ -100,7 +102,7 @@ def agent(  # noqa: PLR0913  # an option is a parameter
         metrics_address=metrics_address,
         metrics_port=metrics_port or None,
     )
-    shipping = Shipping(kafka, registry) if to_kafka else None
+    shipping = None if no_kafka else Shipping(kafka, registry)
     with _library(record, pseudonyms=pseudonyms) as nvml:
         running = HostAgent(settings, nvml, shipping.emit if shipping else _nowhere)
         _serve(running, settings, shipping)

@@ -1,4 +1,5 @@
-/* A stand-in for libnvidia-ml.so.1 of a host with two GPUs, to be loaded by the real pynvml.
+/* A stand-in for libnvidia-ml.so.1 of a host with two GPUs, or GPUS of them, to be loaded by the
+ * real pynvml.
  *
  * Layouts and signatures are written from NVML's documentation (nvml.h), not taken from pynvml, so
  * that each is a check of the other. All values are invented. GPU 0 tells of XID 31 twice; GPU 1 is
@@ -17,16 +18,26 @@ typedef struct set *nvmlEventSet;
 enum { SUCCESS = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6,
        INSUFFICIENT_SIZE = 7, TIMEOUT = 10, ARGUMENT_VERSION_MISMATCH = 25 };
 
-struct device { int index; int mig; const char *uuid; const char *name; const char *bus; };
-static struct device devices[] = {
-    {0, 0, "GPU-0fa4e000-0000-4000-8000-000000000000", "Fake A100", "00000000:07:00.0"},
-    {1, 0, "GPU-0fa4e000-0000-4000-8000-000000000001", "Fake H100", "00000000:0A:00.0"},
-    {1, 1, "MIG-0fa4e000-0000-4000-8000-000000000002", "Fake H100 MIG", ""},
-};
-struct set { ull types[2]; int told; };
+#ifndef GPUS
+#define GPUS 2
+#endif
+
+struct device { int index; int mig; char uuid[48]; const char *name; char bus[17]; };
+static struct device devices[GPUS];
+static struct device instance = {1, 1, "MIG-0fa4e000-0000-4000-8000-000000000002", "Fake MIG", ""};
+struct set { ull types[GPUS]; int told; };
 static struct set the_set;
 
-nvmlReturn nvmlInitWithFlags(uint flags) { return flags == 0 ? SUCCESS : INVALID_ARGUMENT; }
+nvmlReturn nvmlInitWithFlags(uint flags) {
+    for (int n = 0; n < GPUS; n++) {
+        struct device *d = &devices[n];
+        d->index = n;
+        d->name = "Fake A100";
+        snprintf(d->uuid, sizeof d->uuid, "GPU-0fa4e000-0000-4000-8000-%012d", n);
+        snprintf(d->bus, sizeof d->bus, "00000000:%02X:00.0", 7 + n);
+    }
+    return flags == 0 ? SUCCESS : INVALID_ARGUMENT;
+}
 nvmlReturn nvmlShutdown(void) { return SUCCESS; }
 const char *nvmlErrorString(nvmlReturn code) { return code == NOT_FOUND ? "Not Found" : "Other"; }
 
@@ -36,9 +47,9 @@ static nvmlReturn text(char *to, uint room, const char *from) {
     return SUCCESS;
 }
 nvmlReturn nvmlSystemGetDriverVersion(char *to, uint room) { return text(to, room, "000.00.fake"); }
-nvmlReturn nvmlDeviceGetCount_v2(uint *count) { *count = 2; return SUCCESS; }
+nvmlReturn nvmlDeviceGetCount_v2(uint *count) { *count = GPUS; return SUCCESS; }
 nvmlReturn nvmlDeviceGetHandleByIndex_v2(uint index, nvmlDevice *device) {
-    if (index > 1) return INVALID_ARGUMENT;
+    if (index >= GPUS) return INVALID_ARGUMENT;
     *device = &devices[index];
     return SUCCESS;
 }
@@ -115,12 +126,12 @@ nvmlReturn nvmlDeviceGetFieldValues(nvmlDevice d, int count, struct field *field
 }
 
 nvmlReturn nvmlDeviceGetMigMode(nvmlDevice d, uint *current, uint *pending) {
-    *current = *pending = d->index; return SUCCESS;
+    *current = *pending = d->index == 1; return SUCCESS;
 }
 nvmlReturn nvmlDeviceGetMaxMigDeviceCount(nvmlDevice d, uint *count) { *count = 7; return SUCCESS; }
 nvmlReturn nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice d, uint index, nvmlDevice *mig) {
     if (d->index != 1 || index != 3) return NOT_FOUND;
-    *mig = &devices[2];
+    *mig = &instance;
     return SUCCESS;
 }
 nvmlReturn nvmlDeviceGetGpuInstanceId(nvmlDevice d, uint *id) { *id = 5; return SUCCESS; }

@@ -196,7 +196,10 @@ def test_without_a_driver_the_host_is_sampled_and_the_page_is_clean() -> None:
     ],
 )
 def test_what_cannot_be_is_one_sentence(
-    options: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It says what to change, and nothing is started."""
     monkeypatch.setattr(sys, "argv", ["inferwatch", "agent", *options])

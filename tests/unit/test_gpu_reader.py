@@ -173,9 +173,7 @@ def test_mig_instances_are_devices_of_their_own() -> None:
     assert {log["what"] for log in logs} == {"utilization"}
 
 
-@pytest.mark.parametrize(
-    "code", [Failure.NVML_ERROR_GPU_IS_LOST, Failure.NVML_ERROR_UNINITIALIZED]
-)
+@pytest.mark.parametrize("code", [Failure.NVML_ERROR_GPU_IS_LOST, Failure.NVML_ERROR_UNINITIALIZED])
 @pytest.mark.parametrize(
     "function", ["nvmlDeviceGetMemoryInfo", "nvmlDeviceGetMigMode", "nvmlDeviceGetFieldValues"]
 )
@@ -201,9 +199,12 @@ def test_a_gpu_lost_in_a_field_value_is_raised() -> None:
 def test_nvlink_counters_that_go_back_have_no_rate() -> None:
     """A driver that was restarted counts anew."""
     nvml = ReplayedNvml.written("two_gpus")
-    assert read(nvml, times=2).nvlink_rate is not None
-    reader = GpuReader(nvml, A100, Reports())
-    assert [reader._link_rate(at, n, n) for at, n in ((0, 50), (1, 20), (2, 30))] == [None, None, 20]  # noqa: SLF001  # a counter that goes back, without a whole GPU for it
+    reader, rates = GpuReader(nvml, A100, Reports()), []
+    for at, count in ((0.0, 50), (1.0, 20), (3.0, 30)):
+        answers = [{"nvmlReturn": 0, "value": count}] * len(FIELDS)
+        nvml.answers["nvmlDeviceGetFieldValues"] = answers
+        rates.append(reader.sample(at, NAMES.__getitem__, {}).nvlink_rate)
+    assert rates == [None, None, 2 * 10 * 1024 / 2.0]
 
 
 numbers = st.one_of(st.integers(-(2**70), 2**70), st.floats(), st.none())

@@ -1,5 +1,6 @@
 """Changes of throttle reasons and ECC counters: each is one event, in order."""
 
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -111,7 +112,7 @@ def test_events_tell_the_whole_story(readings: list[int]) -> None:
     busy = [reading & ~int(Reason.GPU_IDLE) for reading in readings]
     for reading in readings:
         look(reading)
-    changed = [after for before, after in zip(busy, busy[1:], strict=False) if before != after]
+    changed = [after for before, after in pairwise(busy) if before != after]
     assert [event["code"] for event in look.events] == changed
     assert all(encoder.encode(event | HEADER) for event in look.events)
     chain = [names(Reason(busy[0])), *(event["state_after"] for event in look.events)]

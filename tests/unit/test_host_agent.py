@@ -142,9 +142,7 @@ def test_the_agent_samples_by_itself_until_it_is_stopped() -> None:
         if {"host", A} <= devices:
             enough.set()
 
-    agent = HostAgent(
-        AgentSettings(interval_seconds=0.1), ReplayedNvml.written("two_gpus"), emit
-    )
+    agent = HostAgent(AgentSettings(interval_seconds=0.1), ReplayedNvml.written("two_gpus"), emit)
     agent.start()
     assert enough.wait(10)
     agent.stop()
