@@ -21,6 +21,8 @@ from inferwatch_agents.host.reports import Reports
 
 GPUS = (Identity("gpu:0", "GPU-a", 0), Identity("gpu:1", "GPU-b", 1))
 XID = Event.XID_CRITICAL_ERROR
+# NVML_ERROR_UNKNOWN.
+UNKNOWN = 999
 REASONS = "nvmlDeviceGetCurrentClocksEventReasons"
 
 
@@ -141,6 +143,22 @@ def test_a_thread_with_nothing_to_watch_ends() -> None:
     with watching(nvml):
         until(lambda: not any(t.name == "gpu-events" for t in threading.enumerate()))
     assert nvml.calls["nvmlEventSetWait_v2"] == 0
+
+
+def test_a_gpu_that_cannot_be_watched_yet_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is one of two or all: only what has no events is given up."""
+    monkeypatch.setattr(event_watch, "AGAIN_SECONDS", 0.05)
+    nvml = ReplayedNvml.written("two_gpus")
+    nvml.failures["nvmlDeviceRegisterEvents"] = UNKNOWN
+    with watching(nvml) as found:
+        until(lambda: nvml.calls["nvmlDeviceRegisterEvents"] > 4)
+        assert nvml.calls["nvmlEventSetWait_v2"] == 0
+        nvml.failures = {("nvmlDeviceRegisterEvents", "gpu:0"): UNKNOWN}
+        until(lambda: nvml.calls["nvmlEventSetWait_v2"] > 1)
+        until(lambda: found.reports.failing().keys() == {("GPU-a", "events")})
+        nvml.failures = {}
+        until(lambda: found.reports.failing() == {})
+        assert nvml.calls["nvmlEventSetCreate"] == 1
 
 
 def test_a_wait_that_fails_is_told_once_and_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """All GPUs: what is missing, what is lost, and what comes back."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,8 +9,9 @@ import pytest
 from replayed_nvml import ReplayedNvml
 from structlog.testing import capture_logs
 
+from inferwatch_agents.host.event_watch import EventWatch
 from inferwatch_agents.host.gpus import LOOK_SECONDS, Gpus
-from inferwatch_agents.host.nvml import PynvmlLibrary
+from inferwatch_agents.host.nvml import NvmlError, PynvmlLibrary
 from inferwatch_agents.host.nvml_constants import Failure
 from inferwatch_agents.host.reports import Reports
 
@@ -160,9 +162,39 @@ def test_a_driver_that_was_replaced_asks_for_a_restart() -> None:
     assert "restart the agent" in logs[0]["reason"]
 
 
+def test_a_driver_that_holds_a_thread_is_not_closed_under_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is let go, and opened again, once the thread has come back."""
+    with capture_logs() as logs, fleet() as found:
+        found.sampled(0.0)
+        with monkeypatch.context() as patch:
+            patch.setattr(EventWatch, "stop", lambda _: False)
+            found.nvml.failures[MEMORY] = Failure.NVML_ERROR_UNINITIALIZED
+            assert [found.sampled(now) for now in (10.0, 20.0)] == [[], []]
+            assert found.nvml.calls["nvmlShutdown"] == 0
+        found.nvml.failures.clear()
+        assert found.sampled(30.0) == [A, B]
+        assert (found.nvml.calls["nvmlShutdown"], found.nvml.calls["nvmlInit"]) == (1, 2)
+    told = [(log["event"], log["what"]) for log in logs if "driver" in log["what"]]
+    assert told == [
+        ("not measured", "driver"),
+        ("not measured", "closing the driver"),
+        ("measured again", "closing the driver"),
+        ("measured again", "driver"),
+    ]
+
+
+def test_a_handle_that_is_closed_is_not_given_to_the_library() -> None:
+    """C would take its name for a pointer."""
+    with pytest.raises(NvmlError) as raised:
+        PynvmlLibrary()("nvmlDeviceGetUUID", "gpu:0")
+    assert raised.value.code == Failure.NVML_ERROR_UNINITIALIZED
+
+
 def test_without_pynvml_the_reason_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """The base install has no GPU library."""
-    monkeypatch.setitem(__import__("sys").modules, "pynvml", None)
+    monkeypatch.setitem(sys.modules, "pynvml", None)
     reports = Reports()
     with capture_logs() as logs:
         assert Gpus(PynvmlLibrary(), lambda _: None, reports, str).sample(0.0) == []

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from inferwatch_agents.host.reports import Reports
 
 DRIVER: Final = "driver"
+CLOSING: Final = "closing the driver"
 EVENTS_HELD: Final = "The driver does not answer the wait for events."
 
 
@@ -23,11 +24,13 @@ class Driver:
 
     Attributes:
         is_open: Whether it is.
+        closing: Whether it is to be closed, and a thread is still in it.
         version: NVIDIA's number of it; empty before it was opened.
     """
 
     def __init__(self, nvml: Nvml, reports: Reports) -> None:
         self.is_open = False
+        self.closing = False
         self.version = ""
         self._nvml = nvml
         self._reports = reports
@@ -82,9 +85,11 @@ class Driver:
 
     def close(self) -> bool:
         """Let it go; False where a thread is in it and does not come back."""
-        if self._watch is not None and not self._watch.stop():
-            self._reports.failed("", DRIVER, EVENTS_HELD)
+        self.closing = self._watch is not None and not self._watch.stop()
+        if self.closing:
+            self._reports.failed("", CLOSING, EVENTS_HELD)
             return False
+        self._reports.well("", CLOSING)
         self._watch = None
         if self.is_open:
             self.is_open = False

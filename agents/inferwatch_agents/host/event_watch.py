@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # How soon the thread sees that it is to end.
 WAIT_MS: Final = 1000
-# How long until a set of events that failed is made anew.
+# How long until a set of events that failed is made anew, or a GPU is added that failed.
 AGAIN_SECONDS: Final = 10.0
 # Clocks may change many times a second; what a look then misses, the next one or a sample finds.
 CLOCK_SECONDS: Final = 0.1
@@ -65,6 +65,8 @@ class EventWatch:
         self._reports = reports
         self._monotonic = monotonic
         self._clocks_at: dict[str, float] = {}
+        # GPUs that have no events at all.
+        self._without: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gpu-events", daemon=True)
 
@@ -101,30 +103,37 @@ class EventWatch:
         """Watch until told to stop or an error; False where no GPU has events."""
         events = self._nvml("nvmlEventSetCreate")
         try:
-            watched = [self._register(reader, events) for reader, _ in self._gpus.values()]
-            if not any(watched):
-                return False
-            self._reports.well("", EVENTS)
+            missing, again = list(self._gpus), -math.inf
             while not self._stop.is_set():
-                self._wait(events)
+                if missing and self._monotonic() >= again:
+                    missing = [handle for handle in missing if not self._register(handle, events)]
+                    again = self._monotonic() + AGAIN_SECONDS
+                if len(missing) < len(self._gpus):
+                    self._reports.well("", EVENTS)
+                    self._wait(events)
+                elif self._without >= self._gpus.keys():
+                    return False
+                else:
+                    self._stop.wait(AGAIN_SECONDS)
         finally:
             # What failed before is told; a set of a driver that is gone is gone with it.
             with contextlib.suppress(NvmlError):
                 self._nvml("nvmlEventSetFree", events)
         return True
 
-    def _register(self, reader: GpuReader, events: str) -> bool:
-        handle, device = reader.gpu.handle, reader.gpu.uuid
+    def _register(self, handle: str, events: str) -> bool:
+        device = self._gpus[handle][0].gpu.uuid
         try:
             wanted = self._nvml("nvmlDeviceGetSupportedEventTypes", handle) & sum(Event)
             if not wanted:
-                self._reports.failed(device, EVENTS, "It has none of them.", usual=True)
-                return False
+                raise NvmlError(Failure.NVML_ERROR_NOT_SUPPORTED, "It has none of them.")  # noqa: TRY301  # as if the driver had said so
             self._nvml("nvmlDeviceRegisterEvents", handle, wanted, events)
         except NvmlError as error:
             if error.code in DRIVER_GONE:
                 raise
             usual = error.code == Failure.NVML_ERROR_NOT_SUPPORTED
+            if usual:
+                self._without.add(handle)
             self._reports.failed(device, EVENTS, str(error), usual=usual)
             return False
         self._reports.well(device, EVENTS)

@@ -195,7 +195,7 @@ REASONS: Final = Question(
         ("nvmlDeviceGetCurrentClocksEventReasons",),
         ("nvmlDeviceGetCurrentClocksThrottleReasons",),
     ),
-    (Quantity("reasons", 2**63),),
+    (Quantity("reasons", MOST_COUNTED),),
 )
 PROGRAMS: Final = (
     Question(

@@ -68,10 +68,11 @@ class Gpus:
 
     def sample(self, now: float) -> list[GpuSample]:
         """Sample each GPU that answers; none while there is no driver."""
-        if self._lost and now >= self._look_at:
+        look = bool(self._lost) and now >= self._look_at
+        if look:
             self._look_later(now)
-            if not self.driver.close():
-                return []
+        if (look or self.driver.closing) and not self.driver.close():
+            return []
         if not self.driver.is_open and not self._opened(now):
             return []
         samples = []
@@ -91,8 +92,7 @@ class Gpus:
         self.driver.close()
 
     def _opened(self, now: float) -> bool:
-        # A thread that is still in it would be torn out of it.
-        count = self.driver.open() if self.driver.close() else None
+        count = self.driver.open()
         if count is None:
             return False
         self._readers = []

@@ -66,8 +66,9 @@ class PynvmlLibrary:
             raise NvmlError(
                 Failure.NVML_ERROR_FUNCTION_NOT_FOUND, f"This pynvml has no {function}."
             )
+        given = [self._pointer(argument) for argument in arguments]
         try:
-            answer = call(*map(self._pointer, arguments))
+            answer = call(*given)
         except pynvml.NVMLError as error:
             raise NvmlError(error.value, str(error)) from error
         if function == "nvmlShutdown":
@@ -75,6 +76,8 @@ class PynvmlLibrary:
             self._names.clear()
         elif function in HANDLES:
             return self._named(HANDLES[function], arguments, answer)
+        elif function == "nvmlEventSetFree":
+            self._names.pop(_address(self._pointers.pop(arguments[0])), None)
         return self._plain(answer)
 
     def _load(self) -> Any:
@@ -88,7 +91,12 @@ class PynvmlLibrary:
         return self._pynvml
 
     def _pointer(self, argument: Any) -> Any:
-        return self._pointers.get(argument, argument) if isinstance(argument, str) else argument
+        if not isinstance(argument, str):
+            return argument
+        if argument not in self._pointers:
+            # C would take the text itself for the pointer.
+            raise NvmlError(Failure.NVML_ERROR_UNINITIALIZED, f"{argument} is not open any more.")
+        return self._pointers[argument]
 
     def _named(self, kind: str, arguments: tuple[Any, ...], pointer: Any) -> str:
         parent = [argument for argument in arguments if isinstance(argument, str)]

@@ -83,7 +83,8 @@ class NvmlRecorder:
             try:
                 self._file.write(line + "\n")
                 self._file.flush()
-            except OSError as error:
+            except (OSError, ValueError) as error:
+                # Of a full disk, or of a file that was closed under a thread that hung.
                 self._file = None
                 log.warning("the recording ends", reason=str(error))
 
