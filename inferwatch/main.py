@@ -32,6 +32,10 @@ COMMANDS = (
         "inferwatch.commands.worker:worker",
     ),
     Deferred(
+        "agent", RUN, "Sample this host and its GPUs, to Kafka and Prometheus.",
+        "inferwatch.commands.agent:agent",
+    ),
+    Deferred(
         "replay", RUN, "Send a public trace to Kafka, at its own times.",
         "inferwatch.commands.replay:replay",
     ),

@@ -1,6 +1,7 @@
 """``inferwatch demo``: the whole pipeline on this machine, to be watched."""
 
 import itertools
+import logging
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Final
 
+import structlog
 import typer
 from rich.console import Console
 
@@ -81,6 +83,8 @@ def demo(  # noqa: PLR0913  # an option is a parameter
         raise typer.BadParameter(
             "Name a broker or have one started, not both.", param_hint="--kafka"
         )
+    # Lines of a log would run through the table; that there is no GPU is none for a warning.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console()
     news: deque[str] = deque(maxlen=KEPT_NEWS)
     folder = (data or options.default_data_dir()).expanduser().absolute()

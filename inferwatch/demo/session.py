@@ -18,7 +18,9 @@ from inferwatch.demo.meters import arrived
 from inferwatch.demo.stack import Stack
 from inferwatch.traces.events import TraceEvent
 from inferwatch_agents.errors import PublishError
-from inferwatch_agents.host import HostSampler
+from inferwatch_agents.host.agent import HostAgent
+from inferwatch_agents.host.nvml import PynvmlLibrary
+from inferwatch_agents.host.settings import AgentSettings
 from inferwatch_agents.publisher import Publisher
 from inferwatch_clickhouse import queries
 from inferwatch_clickhouse.client import ClickHouse
@@ -123,7 +125,7 @@ class Session:
         )
         # Of its own, so that a full queue of the load never delays a sample.
         self._samples = Publisher(stack.kafka, registry)
-        self._sampler = HostSampler(self._samples)
+        self._sampler = HostAgent(AgentSettings(), PynvmlLibrary(), self._samples.publish)
 
     def run(self) -> list[str]:
         """Play the load to its end, or until told to stop; the lines of the summary.

@@ -1,4 +1,4 @@
-"""The HTTP endpoint of a worker, one a process, on loopback: Prometheus metrics and health."""
+"""The HTTP endpoint of a worker or agent, one a process: Prometheus metrics and health."""
 
 from __future__ import annotations
 
@@ -45,14 +45,33 @@ def serve_metrics(port: int, health: Health) -> None:
     Raises:
         MetricsPortError: The port is none, or in use.
     """
+    serve(_endpoint(health), "127.0.0.1", port, f"{PREFIX}_METRICS_PORT")
+
+
+def serve(answer: WSGIApplication, address: str, port: int, variable: str) -> int:
+    """Serve an application from a thread, until the process ends.
+
+    Args:
+        answer: The application.
+        address: Where to listen.
+        port: Likewise; 0 for any that is free.
+        variable: What names the port, for the error.
+
+    Returns:
+        The port.
+
+    Raises:
+        MetricsPortError: The address or port is none of this host's, or in use.
+    """
     try:
-        server = make_server("127.0.0.1", port, _endpoint(health), _Server, _QuietHandler)
+        server = make_server(address, port, answer, _Server, _QuietHandler)
     except (OSError, OverflowError) as error:
         raise MetricsPortError(
-            f"Metrics cannot be served on 127.0.0.1:{port} ({error}); stop what uses the port or "
-            f"choose another with --metrics-port or {PREFIX}_METRICS_PORT."
+            f"Metrics cannot be served on {address}:{port} ({error}); stop what uses the port or "
+            f"choose another with --metrics-port or {variable}."
         ) from error
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server.server_port
 
 
 def serve_metrics_from(environment: Mapping[str, str], health: Health) -> None:

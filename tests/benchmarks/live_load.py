@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 
 from inferwatch.load.generator import Generator, GeneratorSettings, announced
-from inferwatch_agents.host import HostSamplerSettings, sample
+from inferwatch_agents.host.machine import MachineSettings, sample
+from inferwatch_agents.host.reports import Reports
 from inferwatch_agents.publisher import Publisher
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import open_registry
@@ -114,10 +115,10 @@ def pool(chance: random.Random) -> dict[str, list[Record]]:
     generator = Generator(GeneratorSettings(rate=1000.0, users=10_000_000, outage_seconds=0.0))
     for event in itertools.islice(announced(generator.events(0), lambda _: None), POOL):
         found[event.schema].append(event.record)
-    settings = HostSamplerSettings(host_name="any")
-    _, counters = sample(None, time.monotonic(), settings)
+    settings, reports = MachineSettings(host_name="any"), Reports()
+    counters = sample(None, time.monotonic(), settings, reports).counters
     time.sleep(0.1)
-    measured, _ = sample(counters, time.monotonic(), settings)
+    measured = sample(counters, time.monotonic(), settings, reports).record
     for number in range(HOSTS * 100):
         varied = {"host_name": f"host-{number % HOSTS}", "cpu_utilization_ratio": chance.random()}
         found["resource"].append(measured | varied)

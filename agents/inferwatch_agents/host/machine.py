@@ -1,21 +1,17 @@
-"""Samples this machine: CPU, load, memory, disk and network, as ``resource`` events."""
+"""Samples this machine: CPU, load, memory, disk and network, as a ``resource`` record."""
 
 from __future__ import annotations
 
 import socket
-import threading
-import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psutil
-import structlog
-
-from inferwatch_agents.errors import AgentsError
-from inferwatch_schemas.errors import SchemasError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from inferwatch_agents.host.reports import Reports
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -24,8 +20,6 @@ DEVICE: Final = "host"
 LOOPBACKS: Final = ("lo", "lo0")
 # What a probe raises where the system does not have, or does not show, what it asks for.
 UNMEASURABLE: Final = (psutil.Error, OSError, AttributeError, NotImplementedError, RuntimeError)
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +34,6 @@ class Counters:
         disk_written: Bytes written to them.
         received: Bytes received by all interfaces but loopback.
         sent: Bytes sent by them.
-        failing: Probes that failed, so that each is reported once.
     """
 
     at: float
@@ -50,51 +43,57 @@ class Counters:
     disk_written: int | None
     received: int | None
     sent: int | None
-    failing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class HostSamplerSettings:
-    """What is sampled and how often.
+class MachineSettings:
+    """What is sampled.
 
     Attributes:
         host_name: OpenTelemetry host.name.
-        interval_seconds: Time between samples.
         disk_path: Where disk space is measured.
     """
 
     host_name: str = field(default_factory=socket.gethostname)
-    interval_seconds: float = 10.0
     disk_path: str = "/"
 
 
+@dataclass(frozen=True, slots=True)
+class MachineSample:
+    """One sample.
+
+    Attributes:
+        record: A ``resource`` record without event header.
+        counters: Totals, for the metrics and the next sample.
+    """
+
+    record: Record
+    counters: Counters
+
+
 def sample(
-    previous: Counters | None, now: float, settings: HostSamplerSettings
-) -> tuple[Record, Counters]:
+    previous: Counters | None, now: float, settings: MachineSettings, reports: Reports
+) -> MachineSample:
     """Read every probe once.
 
-    A metric that cannot be read is null, and reported when it starts to be so. Rates and CPU use
-    are null in the first sample, and where a counter was reset.
+    A metric that cannot be read is null, and reported. Rates and CPU use are null in the first
+    sample, and where a counter was reset.
 
     Args:
-        previous: What the sample before returned; None at first.
+        previous: The counters of the sample before; None at first.
         now: Seconds of a monotonic clock.
         settings: Host name and disk.
-
-    Returns:
-        A ``resource`` record without event header, and the counters for the next sample.
+        reports: Told of what cannot be measured.
     """
-    failing: set[str] = set()
-    known = previous.failing if previous else frozenset[str]()
 
     def probe(name: str, read: Callable[[], T]) -> T | None:
         try:
-            return read()
+            answer = read()
         except UNMEASURABLE as error:
-            failing.add(name)
-            if name not in known:
-                log.warning("not measured", probe=name, host=settings.host_name, reason=str(error))
+            reports.failed(DEVICE, name, str(error))
             return None
+        reports.well(DEVICE, name)
+        return answer
 
     cpu = probe("cpu", _cpu)
     load = probe("load", psutil.getloadavg)
@@ -110,7 +109,6 @@ def sample(
         disk_written=disks.write_bytes if disks else None,
         received=network[0] if network else None,
         sent=network[1] if network else None,
-        failing=frozenset(failing),
     )
     record = {
         "host_name": settings.host_name,
@@ -123,7 +121,7 @@ def sample(
         "disk_total_bytes": space.total if space else None,
         **rates(previous, counters),
     }
-    return record, counters
+    return MachineSample(record, counters)
 
 
 def rates(previous: Counters | None, current: Counters) -> Record:
@@ -164,61 +162,3 @@ def _network() -> tuple[int, int]:
     interfaces = psutil.net_io_counters(pernic=True, nowrap=False)
     counted = [traffic for name, traffic in interfaces.items() if name not in LOOPBACKS]
     return sum(t.bytes_recv for t in counted), sum(t.bytes_sent for t in counted)
-
-
-class Publishes(Protocol):
-    """What the sampler needs of ``inferwatch_agents.publisher.Publisher``."""
-
-    def publish(self, schema: str, record: Record) -> None:
-        """See ``Publisher.publish``."""
-
-
-class HostSampler:
-    """Publishes a sample of this machine at an interval, in a thread, until stopped."""
-
-    def __init__(
-        self,
-        publisher: Publishes,
-        settings: HostSamplerSettings | None = None,
-        *,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Prepare; ``start`` or ``run`` starts it.
-
-        Args:
-            publisher: Takes the samples.
-            settings: Defaults when None.
-            monotonic: Clock in seconds, for rates and the interval.
-        """
-        self._publisher = publisher
-        self._settings = settings or HostSamplerSettings()
-        self._monotonic = monotonic
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self.run, name="host-sampler", daemon=True)
-
-    def start(self) -> None:
-        """Sample in a thread of its own."""
-        self._thread.start()
-
-    def stop(self, timeout: float = 5.0) -> None:
-        """End after the sample in progress, waiting for it at most ``timeout`` seconds."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
-
-    def run(self) -> None:
-        """Sample in this thread, until ``stop`` is called from another."""
-        counters: Counters | None = None
-        due = self._monotonic()
-        while not self._stop.is_set():
-            record, counters = sample(counters, self._monotonic(), self._settings)
-            try:
-                self._publisher.publish("resource", record)
-            except (AgentsError, SchemasError) as error:
-                # A sampler outlives its broker's troubles; the gap is visible in the data.
-                log.warning(
-                    "sample not published", host=self._settings.host_name, reason=str(error)
-                )
-            # From the last due time, so that the interval does not drift, and never in a rush.
-            due = max(due + self._settings.interval_seconds, self._monotonic())
-            self._stop.wait(due - self._monotonic())

@@ -1,6 +1,5 @@
-"""The host sampler: what it measures, what it does not, and how it goes on."""
+"""The sample of this machine: what it measures, and what it does not."""
 
-import threading
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from inferwatch_agents.errors import PublishError
-from inferwatch_agents.host import Counters, HostSampler, HostSamplerSettings, rates, sample
+from inferwatch_agents.host.machine import Counters, MachineSettings, rates, sample
+from inferwatch_agents.host.reports import Reports
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.wire import Encoder
 
-SETTINGS = HostSamplerSettings(host_name="here", interval_seconds=0.01)
+SETTINGS = MachineSettings(host_name="here")
 READ = Counters(
     at=10.0, cpu_busy=4.0, cpu_total=40.0, disk_read=100, disk_written=0, received=7, sent=9
 )
@@ -25,8 +24,8 @@ HEADER = {"event_id": "e", "producer_id": "p", "sequence": 0, "event_time": 1}
 def test_a_sample_of_this_machine_fits_the_schema() -> None:
     """Two samples in a row are encodable, and the second has CPU use within its limits."""
     encoder = Encoder("resource", PinnedRegistry())
-    first, counters = sample(None, 0.0, SETTINGS)
-    second, _ = sample(counters, 1.0, SETTINGS)
+    taken = sample(None, 0.0, SETTINGS, Reports())
+    first, second = taken.record, sample(taken.counters, 1.0, SETTINGS, Reports()).record
     for record in (first, second):
         assert encoder.encode(record | HEADER)
     assert first["memory_total_bytes"] == psutil.virtual_memory().total
@@ -70,56 +69,24 @@ def test_rates_are_never_outside_the_schemas_limits(numbers: list[float]) -> Non
 def test_a_failing_probe_is_reported_once_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A probe without permission gives null, one warning, and another after it had recovered."""
+    """A probe without permission gives null and one warning, and another when it recovers."""
 
     def refused(*_: Any, **__: Any) -> Any:
         raise PermissionError("not allowed")
 
+    reports, counters = Reports(), None
     with capture_logs() as logs:
-        counters = None
         with monkeypatch.context() as patch:
             patch.setattr(psutil, "disk_io_counters", refused)
             for at in (0.0, 1.0, 2.0):
-                record, counters = sample(counters, at, SETTINGS)
-        assert record["disk_read_bytes_per_second"] is None
-        assert record["memory_used_bytes"] > 0
-        assert [(log["probe"], log["reason"]) for log in logs] == [("disk traffic", "not allowed")]
-        _, counters = sample(counters, 3.0, SETTINGS)
-        monkeypatch.setattr(psutil, "disk_io_counters", refused)
-        sample(counters, 4.0, SETTINGS)
-    assert len(logs) == 2
-
-
-class Recorder:
-    """Takes samples, refuses the first, and tells when it has enough."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.records: list[dict[str, Any]] = []
-        self.calls = 0
-        self.enough = threading.Event()
-
-    def publish(self, schema: str, record: dict[str, Any]) -> None:
-        """Take one sample."""
-        assert schema == "resource"
-        self.calls += 1
-        if self.calls == 1:
-            raise PublishError("no broker")
-        self.records.append(record)
-        if len(self.records) == 3:
-            self.enough.set()
-
-
-def test_the_sampler_publishes_until_it_is_stopped() -> None:
-    """It goes on after a sample that could not be published, and ends when told."""
-    recorder = Recorder()
-    sampler = HostSampler(recorder, SETTINGS)
-    with capture_logs() as logs:
-        sampler.start()
-        assert recorder.enough.wait(10)
-        sampler.stop()
-    taken = recorder.calls
-    assert [log["reason"] for log in logs] == ["no broker"]
-    assert recorder.records[1]["network_receive_bytes_per_second"] is not None
-    assert not any(thread.name == "host-sampler" for thread in threading.enumerate())
-    assert recorder.calls == taken
+                taken = sample(counters, at, SETTINGS, reports)
+                counters = taken.counters
+        assert taken.record["disk_read_bytes_per_second"] is None
+        assert taken.record["memory_used_bytes"] > 0
+        assert [(log["what"], log.get("reason")) for log in logs] == [
+            ("disk traffic", "not allowed")
+        ]
+        assert reports.failing() == {("host", "disk traffic"): "not allowed"}
+        sample(counters, 3.0, SETTINGS, reports)
+    assert [log["event"] for log in logs] == ["not measured", "measured again"]
+    assert reports.failing() == {}
