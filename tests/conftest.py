@@ -7,6 +7,15 @@ import pytest
 
 from inferwatch.embedded.broker import EmbeddedBroker
 from inferwatch.embedded.kafka import ApacheKafka
+from inferwatch_agents import spool
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what monitored tests leave behind out of this user's folder."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(spool, "MEMORY", tmp_path_factory.mktemp("state"))
+        yield
 
 
 @pytest.fixture(scope="session")

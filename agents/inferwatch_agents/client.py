@@ -21,6 +21,7 @@ from inferwatch_agents.metrics import metrics_of
 from inferwatch_agents.outcomes import Faults, Outcomes
 from inferwatch_agents.prices import load_prices
 from inferwatch_agents.sender import Sender
+from inferwatch_agents.spool import open_spool
 from inferwatch_schemas.environment import check_above_zero, converted
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.kafka import KafkaSettings
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from inferwatch_agents.metering import Answered
     from inferwatch_agents.metrics import Metrics
     from inferwatch_agents.prices import PriceTable
+    from inferwatch_agents.spool import Spool
     from inferwatch_schemas.registry import Registry
 
 PREFIX: Final = "INFERWATCH"
@@ -61,8 +63,7 @@ class Client:
 
     def __init__(  # noqa: PLR0913  # the parts it is made of
         self,
-        service: str,
-        environment: str,
+        spool: Spool,
         *,
         kafka: KafkaSettings,
         registry: Registry,
@@ -75,8 +76,8 @@ class Client:
         Raises:
             PublishError: Kafka's client refuses its settings.
         """
-        self.service = service
-        self.environment = environment
+        self.service = spool.service
+        self.environment = spool.environment
         self.connections: set[int] = set()
         self.answered: deque[Answered] = deque(maxlen=MAX_ANSWERED)
         self._calls: set[int] = set()
@@ -92,6 +93,7 @@ class Client:
             outcomes,
             faults,
             self._observe,
+            spool=spool,
         )
 
     def began(self, call: Call) -> None:
@@ -160,7 +162,8 @@ def init(  # noqa: PLR0913  # each has a variable, and all but the first a defau
     """Start the SDK; it does not wait for Kafka, and goes on while there is none.
 
     What is None is read from its variable. ``INFERWATCH_QUEUE_EVENTS``, ``_QUEUE_BYTES`` and
-    ``_FLUSH_SECONDS`` stand for ``delivery``.
+    ``_FLUSH_SECONDS`` stand for ``delivery``. ``INFERWATCH_STATE_DIR`` is the folder in which
+    numbers outlive a killed process, or ``off``.
 
     Args:
         service: OpenTelemetry service.name; ``INFERWATCH_SERVICE``.
@@ -188,11 +191,14 @@ def init(  # noqa: PLR0913  # each has a variable, and all but the first a defau
         raise ConfigurationError(
             f"The service has no name; give init(service=...) or set {PREFIX}_SERVICE."
         )
+    environment = environment or found.get(f"{PREFIX}_ENVIRONMENT") or UNKNOWN_ENVIRONMENT
     try:
+        kafka = _kafka(kafka, found)
         client = Client(
-            service,
-            environment or found.get(f"{PREFIX}_ENVIRONMENT") or UNKNOWN_ENVIRONMENT,
-            kafka=_kafka(kafka, found),
+            open_spool(
+                found.get(f"{PREFIX}_STATE_DIR"), service, environment, kafka.bootstrap_servers
+            ),
+            kafka=kafka,
             registry=open_registry(registry_url or found.get(f"{PREFIX}_REGISTRY_URL")),
             prices=load_prices(prices or found.get(f"{PREFIX}_PRICES")),
             settings=_delivery(delivery, found),

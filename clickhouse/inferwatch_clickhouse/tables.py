@@ -73,6 +73,7 @@ TABLES: Final = {
         Table("span", "spans"),
         Table("evaluation", "evaluations"),
         Table("device_event", "device_events"),
+        Table("producer_end", "producer_ends"),
         Table("request_aggregate", "request_aggregates"),
         Table("resource_aggregate", "resource_aggregates"),
         Table("exposure_aggregate", "exposure_aggregates"),

@@ -96,6 +96,10 @@ DEVICE_EVENTS: Final = Topic(
     "inferwatch.device_events", "host", ("device_event",), 1, 30 * DAY_MS, "delete", 256 * KIB,
     published=True, aggregated=False, about="An XID error, a change of throttling, an ECC error.",
 )  # fmt: skip
+PRODUCER_ENDS: Final = Topic(
+    "inferwatch.producer_ends", "service", ("producer_end",), 1, 30 * DAY_MS, "delete", 256 * KIB,
+    published=True, aggregated=False, about="How many events a producer had made at its end.",
+)  # fmt: skip
 AGGREGATES: Final = Topic(
     "inferwatch.aggregates", "signal and dimensions",
     (
@@ -114,7 +118,7 @@ DEAD_LETTERS: Final = Topic(
 
 TOPICS: Final = (
     REQUESTS, RESOURCES, EXPOSURES, CONVERSIONS, LOGS, SPANS, EVALUATIONS, DEVICE_EVENTS,
-    AGGREGATES, DEAD_LETTERS,
+    PRODUCER_ENDS, AGGREGATES, DEAD_LETTERS,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in TOPICS}
 PUBLISHED: Final = tuple(topic for topic in TOPICS if topic.published)
