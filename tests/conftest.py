@@ -13,8 +13,10 @@ from inferwatch_agents import spool
 @pytest.fixture(scope="session", autouse=True)
 def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep what monitored tests leave behind out of this user's folder."""
+    folder = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(spool, "MEMORY", tmp_path_factory.mktemp("state"))
+        patched.setattr(spool, "MEMORY", folder)
+        patched.setenv("INFERWATCH_STATE_DIR", str(folder))
         yield
 
 
