@@ -193,6 +193,8 @@ class Delivery:
         return producer is not None and len(producer) > 0
 
     def _run(self) -> None:
+        # At once, for a process that ends soon.
+        self._guarded(self._look)
         while self._deadline is None:
             with contextlib.suppress(queue.Empty):
                 self._wake.get(timeout=INTERVAL_SECONDS)
@@ -237,7 +239,8 @@ class Delivery:
 
     def _look(self) -> None:
         with self._forkable:
-            self._ends.look(time.monotonic(), idle=not self._backlog)
+            idle = not self._backlog and self._deadline is None
+            self._ends.look(time.monotonic(), idle=idle)
 
     def _tell(self) -> None:
         with self._forkable:

@@ -70,7 +70,7 @@ class Spool:
         self.service = service
         self.environment = environment
         self._folder = folder
-        key = "\0".join((service, environment, kafka)).encode()
+        key = f"{service}\0{environment}\0{kafka}".encode(errors="backslashreplace")
         self._prefix = hashlib.sha256(key).hexdigest()[:16]
 
     def create(self, producer_id: str) -> Tally | None:
