@@ -28,6 +28,8 @@ if not inferwatch_agents.flush(30):
     sys.exit("Kafka does not answer.")
 work(int(waiting))
 sdk = client.active()
-print(sdk and sdk.delivery.producer_id, int(acknowledged) + int(waiting), flush=True)
+assert sdk is not None
+sys.stdout.write(f"{sdk.delivery.producer_id} {int(acknowledged) + int(waiting)}\n")
+sys.stdout.flush()
 if how == "killed":
     os.kill(os.getpid(), signal.SIGKILL)

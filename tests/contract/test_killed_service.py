@@ -50,9 +50,9 @@ def test_what_a_killed_service_lost_is_counted_exactly(stack: Stack, tmp_path: P
     rows = dict(stack.query("SELECT producer_id, count() FROM requests GROUP BY producer_id"))
     landed = {producer_id: rows.get(producer_id, 0) for producer_id in made}
     assert {row[0]: row[1:] for row in found} == {
-        producer_id: (made[producer_id], landed[producer_id], made[producer_id] - landed[producer_id])
-        for producer_id in made
-    }  # fmt: skip
+        producer_id: (count, landed[producer_id], count - landed[producer_id])
+        for producer_id, count in made.items()
+    }
     # What was acknowledged is not lost; some of what waited is, or this shows nothing.
     assert 50 <= landed[first] < 350
     assert landed[second] < 7
