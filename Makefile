@@ -22,9 +22,9 @@ INSTALLED := .venv/.installed
 # What the other contenders of `make bench` need, and nothing else does.
 BENCH_LOCK := tests/benchmarks/contenders.lock
 BENCH_INSTALLED := .venv-bench/.installed
-SOURCES := schemas agents streams clickhouse inferwatch tests
+SOURCES := schemas agents streams clickhouse inferwatch examples tests
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
-	--all-extras --group dev --group install --generate-hashes --no-header --no-annotate
+	--all-extras --group dev --group examples --group install --generate-hashes --no-header --no-annotate
 LOCK_BENCH := $(BIN)/uv pip compile $(BENCH_LOCK:.lock=.in) --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
 
@@ -38,6 +38,10 @@ setup: $(INSTALLED) ## Install everything into .venv; the other targets do so by
 .PHONY: demo
 demo: $(INSTALLED) ## Run the whole pipeline on this machine: make demo ARGS="--seconds 60"
 	$(BIN)/inferwatch demo $(ARGS)
+
+.PHONY: example
+example: $(INSTALLED) ## Watch an example service and its load in the demo: make example ARGS="--seconds 60"
+	$(BIN)/inferwatch demo --run "$(BIN)/python examples/chat_service" $(ARGS)
 
 .PHONY: test
 test: $(INSTALLED) ## Run the tests that need nothing but .venv, on two processes
@@ -84,6 +88,7 @@ check: $(INSTALLED) ## Check style, types, layers, schemas and docker-compose.ym
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy examples/chat_service
 	$(BIN)/lint-imports
 	$(BIN)/inferwatch schemas check
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
