@@ -45,11 +45,15 @@ example: $(INSTALLED) ## Watch an example service and its load in the demo: make
 
 .PHONY: test
 test: $(INSTALLED) ## Run the tests that need nothing but .venv, on two processes
-	$(BIN)/python -m pytest -m "not kafka and not chaos" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not kafka and not chaos and not external" -n 2 --dist loadfile $(ARGS)
 
 .PHONY: test-kafka
 test-kafka: $(INSTALLED) ## Run the tests on Apache Kafka and a registry (needs Java 21 and Maven)
-	$(BIN)/python -m pytest -m "kafka and not chaos" $(ARGS)
+	$(BIN)/python -m pytest -m "kafka and not chaos and not external" $(ARGS)
+
+.PHONY: test-external
+test-external: $(INSTALLED) ## Run the tests with Prometheus and Node.js, also on Apache Kafka
+	$(BIN)/python -m pytest -m external $(ARGS)
 
 .PHONY: chaos
 chaos: $(INSTALLED) ## Break things under load and compare every row: make chaos SEEDS=20 ARGS="-k killed"
