@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline import Stack
-
 from inferwatch.embedded.processes import LOOPBACK, Child, accepts_connections, free_port
+from inferwatch_schemas.kafka import KafkaSettings
 
 FOLDER = Path(__file__).parents[2] / "examples" / "chat_service"
 SERVICE = "chat-example"
@@ -19,12 +18,12 @@ SERVICE = "chat-example"
 
 @contextmanager
 def served(
-    stack: Stack, folder: Path, *options: str, variables: Mapping[str, str] | None = None
+    kafka: KafkaSettings, folder: Path, *options: str, variables: Mapping[str, str] | None = None
 ) -> Iterator[str]:
     """Run the service, and yield its address; it ends with SIGTERM, as a server does.
 
     Args:
-        stack: Whose broker it uses.
+        kafka: The broker it uses.
         folder: For its log and what it keeps.
         options: Of uvicorn.
         variables: Added to its environment.
@@ -36,7 +35,7 @@ def served(
             "--port", str(port), *options,
         ],
         name="the example service", log=folder / "service.log",
-        env=stack.kafka.to_environment() | {"INFERWATCH_STATE_DIR": str(folder)}
+        env=kafka.to_environment() | {"INFERWATCH_STATE_DIR": str(folder)}
         | dict(variables or {}),
     )  # fmt: skip
     with child:
