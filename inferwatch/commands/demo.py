@@ -94,8 +94,9 @@ def demo(  # noqa: PLR0913  # an option is a parameter
         raise typer.BadParameter(
             "Name a broker or have one started, not both.", param_hint="--kafka"
         )
-    if program is not None and (trace or not shlex.split(program)):
-        raise typer.BadParameter("Name a command, and no trace beside it.", param_hint="--run")
+    command = _command(program) if program is not None else None
+    if command and trace:
+        raise typer.BadParameter("Name a trace or a program, not both.", param_hint="--run")
     console = Console()
     news: deque[str] = deque(maxlen=KEPT_NEWS)
     folder = (data or options.default_data_dir()).expanduser().absolute()
@@ -121,10 +122,10 @@ def demo(  # noqa: PLR0913  # an option is a parameter
                     most = "" if program else f": at most {EMBEDDED_MAX_EVENTS:,} events"
                     say(f"The embedded broker is in memory{most}.")
                 with contextlib.ExitStack() as running:
-                    if program is not None:
+                    if command is not None:
                         log = stack.logs / PROGRAM_LOG
                         say(f"What the program says: {log}")
-                        run = Program(program, _variables(stack.kafka, registry_url), log)
+                        run = Program(command, _variables(stack.kafka, registry_url), log)
                         plan = Plan(iter(()), 1.0, seconds, live=True, program=run)
                         running.enter_context(run)
                     elif events is not None:
@@ -138,6 +139,17 @@ def demo(  # noqa: PLR0913  # an option is a parameter
             raise typer.Exit(INTERRUPTED) from None
     for line in lines:
         say(line)
+
+
+def _command(given: str) -> list[str]:
+    """The words of a command, quoted as in a shell."""
+    try:
+        words = shlex.split(given)
+    except ValueError as error:
+        raise typer.BadParameter(f"{given!r}: {error}.", param_hint="--run") from error
+    if not words:
+        raise typer.BadParameter("The command is empty.", param_hint="--run")
+    return words
 
 
 def _variables(kafka: KafkaSettings, registry_url: str | None) -> dict[str, str]:

@@ -1,10 +1,9 @@
 """A program of the user's own in place of the generated load: a monitored service, for one."""
 
 import os
-import shlex
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -23,20 +22,15 @@ class Program:
     It is told to end with SIGTERM, and killed where it does not.
     """
 
-    def __init__(self, command: str, variables: Mapping[str, str], log: Path) -> None:
+    def __init__(self, command: Sequence[str], variables: Mapping[str, str], log: Path) -> None:
         """Start nothing yet.
 
         Args:
-            command: As in a shell, but without one.
+            command: The program and its arguments.
             variables: Added to its environment.
             log: Where its output goes.
-
-        Raises:
-            ValueError: The command is no command.
         """
-        self._command = shlex.split(command)
-        if not self._command:
-            raise ValueError("It is empty.")
+        self._command = command
         self._variables = variables
         self._log = log
         self._child: Child | None = None
