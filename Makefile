@@ -22,9 +22,9 @@ INSTALLED := .venv/.installed
 # What the other contenders of `make bench` need, and nothing else does.
 BENCH_LOCK := tests/benchmarks/contenders.lock
 BENCH_INSTALLED := .venv-bench/.installed
-SOURCES := schemas agents streams clickhouse inferwatch tests
+SOURCES := schemas agents streams clickhouse inferwatch examples tests
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
-	--all-extras --group dev --group install --generate-hashes --no-header --no-annotate
+	--all-extras --group dev --group examples --group install --generate-hashes --no-header --no-annotate
 LOCK_BENCH := $(BIN)/uv pip compile $(BENCH_LOCK:.lock=.in) --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
 
@@ -39,13 +39,21 @@ setup: $(INSTALLED) ## Install everything into .venv; the other targets do so by
 demo: $(INSTALLED) ## Run the whole pipeline on this machine: make demo ARGS="--seconds 60"
 	$(BIN)/inferwatch demo $(ARGS)
 
+.PHONY: example
+example: $(INSTALLED) ## Watch an example service and its load in the demo: make example ARGS="--seconds 60"
+	$(BIN)/inferwatch demo --run "$(BIN)/python examples/chat_service" $(ARGS)
+
 .PHONY: test
 test: $(INSTALLED) ## Run the tests that need nothing but .venv, on two processes
-	$(BIN)/python -m pytest -m "not kafka and not chaos" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not kafka and not chaos and not external" -n 2 --dist loadfile $(ARGS)
 
 .PHONY: test-kafka
 test-kafka: $(INSTALLED) ## Run the tests on Apache Kafka and a registry (needs Java 21 and Maven)
-	$(BIN)/python -m pytest -m "kafka and not chaos" $(ARGS)
+	$(BIN)/python -m pytest -m "kafka and not chaos and not external" $(ARGS)
+
+.PHONY: test-external
+test-external: $(INSTALLED) ## Run the tests with Prometheus and Node.js, also on Apache Kafka
+	$(BIN)/python -m pytest -m external $(ARGS)
 
 .PHONY: chaos
 chaos: $(INSTALLED) ## Break things under load and compare every row: make chaos SEEDS=20 ARGS="-k killed"
@@ -84,6 +92,7 @@ check: $(INSTALLED) ## Check style, types, layers, schemas and docker-compose.ym
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy examples/chat_service
 	$(BIN)/lint-imports
 	$(BIN)/inferwatch schemas check
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml

@@ -7,6 +7,17 @@ import pytest
 
 from inferwatch.embedded.broker import EmbeddedBroker
 from inferwatch.embedded.kafka import ApacheKafka
+from inferwatch_agents import spool
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what monitored tests leave behind out of this user's folder."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(spool, "MEMORY", folder)
+        patched.setenv("INFERWATCH_STATE_DIR", str(folder))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -34,15 +45,19 @@ def bootstrap_servers(request: pytest.FixtureRequest) -> str:
     return broker.bootstrap_servers
 
 
+# By marker: .ci/run does without no test that needs more than Python.
+REQUIRED = {"kafka": "INFERWATCH_REQUIRE_KAFKA", "external": "INFERWATCH_REQUIRE_EXTERNAL"}
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail what is skipped although it must run: .ci/run does without no test on Apache Kafka."""
+    """Fail what is skipped although it must run."""
     report = yield
-    required = os.environ.get("INFERWATCH_REQUIRE_KAFKA") == "1"
-    skipped = report.skipped and not hasattr(report, "wasxfail")
-    if required and skipped and item.get_closest_marker("kafka"):
-        report.outcome = "failed"
-        report.longrepr = f"INFERWATCH_REQUIRE_KAFKA=1 forbids skipping {item.nodeid}"
+    if report.skipped and not hasattr(report, "wasxfail"):
+        for marker, variable in REQUIRED.items():
+            if os.environ.get(variable) == "1" and item.get_closest_marker(marker):
+                report.outcome = "failed"
+                report.longrepr = f"{variable}=1 forbids skipping {item.nodeid}"
     return report

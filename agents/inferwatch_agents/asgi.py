@@ -41,7 +41,11 @@ UNSERVED: Final = (404, 405)
 
 
 class Middleware:
-    """Wraps an ASGI application; passes on every message as it is."""
+    """Wraps an ASGI application; passes on every message as it is.
+
+    When the application has shut down, it waits for Kafka as the end of a process does: uvicorn
+    ends by the signal that it was told to end with, and then no such end comes.
+    """
 
     def __init__(
         self,
@@ -72,7 +76,9 @@ class Middleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve as the application does; what is no HTTP request passes untouched."""
         sdk = client.active()
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, _flushing(send))
+        elif scope["type"] != "http":
             await self._app(scope, receive, send)
         elif self._metrics_path is not None and scope["path"] == self._metrics_path:
             await _send_metrics(send)
@@ -204,6 +210,17 @@ class Exchange:
         if error is None:
             call.error_type = self.why
         call.end(error)
+
+
+def _flushing(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        sdk = client.active()
+        if sdk is not None and message["type"].startswith("lifespan.shutdown."):
+            # Nothing else is to run any more, so that it may hold up the loop, of whatever kind.
+            sdk.delivery.flush(sdk.delivery.settings.flush_seconds)
+        await send(message)
+
+    return sending
 
 
 def _trace(scope: Scope) -> Trace | None:

@@ -23,6 +23,7 @@ from inferwatch_agents.metrics import metrics_of
 from inferwatch_agents.outcomes import Faults, Outcomes
 from inferwatch_agents.prices import load_prices
 from inferwatch_agents.sender import Sender
+from inferwatch_agents.spool import open_spool
 from inferwatch_agents.traces.opening import open_tracing
 from inferwatch_schemas.environment import check_above_zero, converted
 from inferwatch_schemas.errors import SchemasError
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from inferwatch_agents.metering import Answered
     from inferwatch_agents.metrics import Metrics
     from inferwatch_agents.prices import PriceTable
+    from inferwatch_agents.spool import Spool
     from inferwatch_agents.traces.tracing import Tracing
     from inferwatch_schemas.registry import Registry
 
@@ -69,8 +71,7 @@ class Client:
 
     def __init__(  # noqa: PLR0913  # the parts it is made of
         self,
-        service: str,
-        environment: str,
+        spool: Spool,
         *,
         kafka: KafkaSettings,
         registry: Registry,
@@ -84,8 +85,8 @@ class Client:
         Raises:
             PublishError: Kafka's client refuses its settings.
         """
-        self.service = service
-        self.environment = environment
+        self.service = spool.service
+        self.environment = spool.environment
         self.connections: set[int] = set()
         self.answered: deque[Answered] = deque(maxlen=MAX_ANSWERED)
         self.traces = traces
@@ -103,8 +104,11 @@ class Client:
             outcomes,
             faults,
             self._observe,
+            spool=spool,
         )
-        self.following = Following(kafka, registry, service, environment, note=faults.note)
+        self.following = Following(
+            kafka, registry, self.service, self.environment, note=faults.note
+        )
 
     def began(self, call: Call) -> None:
         """See ``owner.Owner``."""
@@ -186,7 +190,8 @@ def init(  # noqa: PLR0913  # each has a variable, and all but the first a defau
     """Start the SDK; it does not wait for Kafka, and goes on while there is none.
 
     What is None is read from its variable. ``INFERWATCH_QUEUE_EVENTS``, ``_QUEUE_BYTES`` and
-    ``_FLUSH_SECONDS`` stand for ``delivery``.
+    ``_FLUSH_SECONDS`` stand for ``delivery``. ``INFERWATCH_STATE_DIR`` is the folder in which
+    numbers outlive a killed process, or ``off``.
 
     Args:
         service: OpenTelemetry service.name; ``INFERWATCH_SERVICE``.
@@ -220,10 +225,15 @@ def init(  # noqa: PLR0913  # each has a variable, and all but the first a defau
     environment = environment or found.get(f"{PREFIX}_ENVIRONMENT")
     traces = traces or found.get(f"{PREFIX}_TRACES")
     try:
+        kafka = _kafka(kafka, found)
         client = Client(
-            service,
-            environment or UNKNOWN_ENVIRONMENT,
-            kafka=_kafka(kafka, found),
+            open_spool(
+                found.get(f"{PREFIX}_STATE_DIR"),
+                service,
+                environment or UNKNOWN_ENVIRONMENT,
+                kafka.bootstrap_servers,
+            ),
+            kafka=kafka,
             registry=open_registry(registry_url or found.get(f"{PREFIX}_REGISTRY_URL")),
             prices=load_prices(prices or found.get(f"{PREFIX}_PRICES")),
             settings=_delivery(delivery, found),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from inferwatch_agents.ends import Ends
 from inferwatch_agents.event_queue import Backlog, Intake, Room
 from inferwatch_agents.outcomes import QUEUE_FULL, UNSENT_AT_EXIT
 from inferwatch_agents.sender import ASK_SECONDS
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from inferwatch_agents.event_queue import Draft, Event
     from inferwatch_agents.outcomes import Faults, Outcomes
     from inferwatch_agents.sender import Sender
+    from inferwatch_agents.spool import Spool
 
 # How often the thread looks for events. Callers do not wake it: that would cost them more than all
 # the rest, and make two threads fight for the interpreter at each event.
@@ -39,6 +41,8 @@ INTERVAL_SECONDS: Final = 0.05
 WAKE_EVENTS: Final = 1000
 # A fork waits so long for the thread to be where no lock is held.
 FORK_SECONDS: Final = 1.0
+# What an end takes to be told of, roughly.
+END_BYTES: Final = 1000
 # What closing takes besides.
 CLOSING_SECONDS: Final = 0.5
 
@@ -74,13 +78,15 @@ class Delivery:
         faults: What failed inside.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts it is made of
         self,
         settings: DeliverySettings,
         make_sender: Callable[[str], Sender],
         outcomes: Outcomes,
         faults: Faults,
         observe: Callable[[list[Event], float], None],
+        *,
+        spool: Spool,
     ) -> None:
         """Make Kafka's client; ``start`` starts the thread.
 
@@ -91,6 +97,7 @@ class Delivery:
             faults: Counts what failed inside.
             observe: Called by the thread with each event once, dropped later or not, and with the
                 time of ``time.monotonic``; also without events.
+            spool: Keeps numbers for after a death.
 
         Raises:
             PublishError: Kafka's client refuses its settings.
@@ -100,6 +107,7 @@ class Delivery:
         self.settings = settings
         self._make_sender = make_sender
         self._observe = observe
+        self._spool = spool
         # Held while the thread may hold a lock of others; a fork takes it first.
         self._forkable = threading.Lock()
         self._reset()
@@ -108,7 +116,11 @@ class Delivery:
 
     def _reset(self) -> None:
         self.producer_id = secrets.token_hex(8)
-        self._intake = Intake(self.settings.room())
+        self._ends = Ends(
+            self._spool, self.producer_id, self.outcomes, self.faults,
+            lambda schema, record, at: self.emit(schema, record, END_BYTES, at),
+        )  # fmt: skip
+        self._intake = Intake(self.settings.room(), self._ends.numbers)
         self._backlog = Backlog(self.settings.room())
         self._sender = self._make_sender(self.producer_id)
         # Unlike an Event, it can be put into while it is being put into, as by a finaliser.
@@ -186,6 +198,8 @@ class Delivery:
         return producer is not None and len(producer) > 0
 
     def _run(self) -> None:
+        # At once, for a process that ends soon.
+        self._guarded(self._look)
         while self._deadline is None:
             with contextlib.suppress(queue.Empty):
                 self._wake.get(timeout=INTERVAL_SECONDS)
@@ -195,6 +209,7 @@ class Delivery:
     def _round(self) -> None:
         self._guarded(self._take)
         self._guarded(self._send)
+        self._guarded(self._look)
         self._guarded(self._tell)
         with self._idle:
             self._rounds += 1
@@ -227,6 +242,11 @@ class Delivery:
             with self._forkable:
                 more = self._sender.send(self._backlog)
 
+    def _look(self) -> None:
+        with self._forkable:
+            idle = not self._backlog and self._deadline is None
+            self._ends.look(time.monotonic(), idle=idle)
+
     def _tell(self) -> None:
         with self._forkable:
             self._sender.tell()
@@ -237,11 +257,23 @@ class Delivery:
         while self._backlog and time.monotonic() < deadline:
             time.sleep(INTERVAL_SECONDS)
             self._round()
-        unsent = self._sender.flush(deadline - time.monotonic()) + len(self._backlog)
+        unsent = self._drain(deadline)
+        if not unsent:
+            self._guarded(self._tell_end)
+            unsent = self._drain(deadline)
+        self._guarded(self._ends.close)
         for event in self._backlog:
             self.outcomes.drop(event.schema, UNSENT_AT_EXIT)
         if unsent:
             self._guarded(lambda: log.warning("inferwatch ends with events unsent", events=unsent))
+
+    def _drain(self, deadline: float) -> int:
+        return self._sender.flush(deadline - time.monotonic()) + len(self._backlog)
+
+    def _tell_end(self) -> None:
+        if self._ends.finish():
+            self._take()
+            self._send()
 
     def before_fork(self) -> None:
         """Wait until the thread holds no lock that the child would inherit as held for ever."""
@@ -261,6 +293,7 @@ class Delivery:
             # neither the child's garbage collector nor its end may do so.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(producer))
         closed = self._deadline is not None
+        self._ends.leave()
         self._reset()
         if closed:
             self._deadline = 0.0

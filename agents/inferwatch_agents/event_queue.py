@@ -6,14 +6,15 @@ topic sees by the gap how many were lost.
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from inferwatch_agents.tally import Numbers
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 class Draft(Protocol):
@@ -60,15 +61,22 @@ class Intake:
 
     A caller may come in again while it is inside: a signal handler or a finaliser that the garbage
     collector runs may end a call at any instruction. Hence a lock that its holder may take again,
-    and numbers from ``itertools.count``, which no instruction can interrupt.
+    and numbers that no instruction can interrupt.
+
+    Args:
+        room: What may wait.
+        numbers: Numbers of a schema, asked for once.
     """
 
-    def __init__(self, room: Room) -> None:
+    def __init__(
+        self, room: Room, numbers: Callable[[str], Numbers] = lambda _schema: Numbers()
+    ) -> None:
         self._room = room
+        self._numbers_of = numbers
         self._lock = threading.RLock()
         self._events: list[Event] = []
         self._size = 0
-        self._sequences: dict[str, itertools.count[int]] = {}
+        self._sequences: dict[str, Numbers] = {}
         self._dropped: Counter[str] = Counter()
 
     def put(self, schema: str, content: Mapping[str, Any] | Draft, size: int, at: int) -> int:
@@ -86,8 +94,8 @@ class Intake:
         with self._lock:
             numbers = self._sequences.get(schema)
             if numbers is None:
-                numbers = self._sequences.setdefault(schema, itertools.count())
-            sequence = next(numbers)
+                numbers = self._sequences.setdefault(schema, self._numbers_of(schema))
+            sequence = numbers.take()
             events = self._events
             if len(events) >= self._room.events or self._size + size > self._room.size:
                 self._dropped[schema] += 1

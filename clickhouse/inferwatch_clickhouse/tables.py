@@ -75,6 +75,7 @@ TABLES: Final = {
         Table("device_event", "device_events"),
         Table("experiment", "experiment_definitions"),
         Table("control", "controls"),
+        Table("producer_end", "producer_ends"),
         Table("request_aggregate", "request_aggregates"),
         Table("resource_aggregate", "resource_aggregates"),
         Table("exposure_aggregate", "exposure_aggregates"),

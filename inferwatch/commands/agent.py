@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -102,7 +103,11 @@ def agent(  # noqa: PLR0913  # an option is a parameter
         metrics_address=metrics_address,
         metrics_port=metrics_port or None,
     )
-    shipping = None if no_kafka else Shipping(kafka, registry)
+    shipping = (
+        None
+        if no_kafka
+        else Shipping(kafka, registry, state=os.environ.get("INFERWATCH_STATE_DIR"))
+    )
     with _library(record, pseudonyms=pseudonyms) as nvml:
         running = HostAgent(settings, nvml, shipping.emit if shipping else _nowhere)
         _serve(running, settings, shipping)

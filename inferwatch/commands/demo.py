@@ -1,13 +1,14 @@
 """``inferwatch demo``: the whole pipeline on this machine, to be watched."""
 
+import contextlib
 import itertools
 import logging
+import shlex
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +21,16 @@ from rich.console import Console
 
 from inferwatch import options
 from inferwatch.commands.replay import INTERRUPTED, speed_factor
+from inferwatch.demo.program import Program
 from inferwatch.demo.session import EMBEDDED_MAX_EVENTS, Plan, Session
 from inferwatch.demo.stack import Ingredients, Stack
 from inferwatch.load.generator import Announcement, Generator, GeneratorSettings, announced
 from inferwatch.traces import formats
 from inferwatch.traces.events import TraceEvent, TraceOptions
+from inferwatch_schemas.kafka import KafkaSettings
 
 KEPT_NEWS: Final = 100
+PROGRAM_LOG: Final = "program.log"
 FORMATS: Final = ", ".join(known.name for known in formats.FORMATS)
 
 
@@ -61,6 +65,15 @@ def demo(  # noqa: PLR0913  # an option is a parameter
         float, typer.Option(help="Requests a second of the generated load.", min=0.1, max=5000)
     ] = GeneratorSettings().rate,
     seed: Annotated[int, typer.Option(help="Of all chance in the generated load.")] = 1,
+    program: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="COMMAND",
+            help="Run a program in place of the generated load, a monitored service for one; "
+            "its variables INFERWATCH_KAFKA_* name the demo's broker.",
+        ),
+    ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(help="End by itself after so many seconds; else with Ctrl-C.", min=1),
@@ -85,6 +98,9 @@ def demo(  # noqa: PLR0913  # an option is a parameter
         )
     # Lines of a log would run through the table; that there is no GPU is none for a warning.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    command = _command(program) if program is not None else None
+    if command and trace:
+        raise typer.BadParameter("Name a trace or a program, not both.", param_hint="--run")
     console = Console()
     news: deque[str] = deque(maxlen=KEPT_NEWS)
     folder = (data or options.default_data_dir()).expanduser().absolute()
@@ -107,20 +123,43 @@ def demo(  # noqa: PLR0913  # an option is a parameter
                 say(f"Schema registry: {stack.registry_url}")
                 say(f"Kept in {folder}")
                 if stack.embedded_broker:
-                    say(
-                        f"The embedded broker is in memory: at most {EMBEDDED_MAX_EVENTS:,} events."
-                    )
-                if events is None:
-                    plan = Plan(_generated(rate, seed, news), 1.0, seconds, live=True)
-                else:
-                    plan = Plan(events, factor, seconds, live=False)
-                lines = Session(stack, plan, news, interruption.stop, console).run()
-                say("stopping ...")
+                    most = "" if program else f": at most {EMBEDDED_MAX_EVENTS:,} events"
+                    say(f"The embedded broker is in memory{most}.")
+                with contextlib.ExitStack() as running:
+                    if command is not None:
+                        log = stack.logs / PROGRAM_LOG
+                        say(f"What the program says: {log}")
+                        run = Program(command, _variables(stack.kafka, registry_url), log)
+                        plan = Plan(iter(()), 1.0, seconds, live=True, program=run)
+                        running.enter_context(run)
+                    elif events is not None:
+                        plan = Plan(events, factor, seconds, live=False)
+                    else:
+                        plan = Plan(_generated(rate, seed, news), 1.0, seconds, live=True)
+                    lines = Session(stack, plan, news, interruption.stop, console).run()
+                    say("stopping ...")
         except KeyboardInterrupt:
             say("stopped.")
             raise typer.Exit(INTERRUPTED) from None
     for line in lines:
         say(line)
+
+
+def _command(given: str) -> list[str]:
+    """The words of a command, quoted as in a shell."""
+    try:
+        words = shlex.split(given)
+    except ValueError as error:
+        raise typer.BadParameter(f"{given!r}: {error}.", param_hint="--run") from error
+    if not words:
+        raise typer.BadParameter("The command is empty.", param_hint="--run")
+    return words
+
+
+def _variables(kafka: KafkaSettings, registry_url: str | None) -> dict[str, str]:
+    """What a program needs to publish to the demo's broker."""
+    registry = {} if registry_url is None else {"INFERWATCH_REGISTRY_URL": registry_url}
+    return kafka.to_environment() | registry
 
 
 def _generated(rate: float, seed: int, news: "deque[str]") -> Iterator[TraceEvent]:
@@ -167,7 +206,7 @@ class Interruption:
     starting: bool = True
 
 
-@contextmanager
+@contextlib.contextmanager
 def _interruptible() -> Iterator[Interruption]:
     """Take the first signal in an orderly way; after a second, any other ends the program."""
     interruption = Interruption()

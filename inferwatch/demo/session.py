@@ -15,6 +15,7 @@ from rich.live import Live
 from inferwatch import replaying
 from inferwatch.demo import view
 from inferwatch.demo.meters import arrived
+from inferwatch.demo.program import Program
 from inferwatch.demo.stack import Stack
 from inferwatch.traces.events import TraceEvent
 from inferwatch_agents.errors import PublishError
@@ -45,6 +46,7 @@ class Plan:
         speed: Times the load's own pace; None for as fast as the broker takes it.
         seconds: Ends by itself after so long; None for when the load ends.
         live: Whether the load's times are those of the clock, so that the view follows the clock.
+        program: Runs in place of the load, which is then empty.
         registry_url: Registry in use; the pinned ids when None.
     """
 
@@ -52,6 +54,7 @@ class Plan:
     speed: float | None
     seconds: float | None
     live: bool
+    program: Program | None = None
     registry_url: str | None = None
 
 
@@ -120,9 +123,8 @@ class Session:
         self._clickhouse = ClickHouse(stack.clickhouse)
         registry = open_registry(plan.registry_url)
         self._publisher = Publisher(stack.kafka, registry)
-        self._load = Load(
-            plan, self._publisher, EMBEDDED_MAX_EVENTS if stack.embedded_broker else None
-        )
+        limit = EMBEDDED_MAX_EVENTS if stack.embedded_broker else None
+        self._load = plan.program or Load(plan, self._publisher, limit)
         # Of its own, so that a full queue of the load never delays a sample.
         self._samples = Publisher(stack.kafka, registry)
         self._sampler = HostAgent(AgentSettings(), PynvmlLibrary(), self._samples.publish)
@@ -166,7 +168,7 @@ class Session:
             self._load.wait(TICK_SECONDS)
         if self._load.error is not None:
             raise self._load.error
-        if self._load.limited:
+        if isinstance(self._load, Load) and self._load.limited:
             self._news.append(
                 f"The load ends after {EMBEDDED_MAX_EVENTS:,} events: the embedded broker "
                 "keeps them all in memory. Use --kafka for more."
@@ -237,8 +239,9 @@ class Session:
         yield lines
 
     def _snapshot(self) -> view.Snapshot:
-        sent = self._sent()
         counted = self._stack.meters("aggregation").events
+        # A program's events are not seen before they are counted.
+        sent = max(self._sent(), counted if self._plan.program else 0)
         # A live load is as old as the demo: rates over a longer stretch would be too low.
         seconds = (
             min(SHOWN_SECONDS, time.monotonic() - self._began) if self._plan.live else SHOWN_SECONDS

@@ -139,6 +139,11 @@ class Child:
         return self._process.pid
 
     @property
+    def status(self) -> int | None:
+        """The exit status, negative for a signal; None while the process runs."""
+        return self._process.poll()
+
+    @property
     def alive(self) -> bool:
         """Whether the process still runs."""
         if self._process.poll() is None:

@@ -107,6 +107,10 @@ CONTROLS: Final = Topic(
     "inferwatch.controls", "what it controls", ("control",), 1, FOR_EVER, "compact", 256 * KIB,
     published=False, aggregated=False, about="What services are told not to do for a while.",
 )  # fmt: skip
+PRODUCER_ENDS: Final = Topic(
+    "inferwatch.producer_ends", "service", ("producer_end",), 1, 30 * DAY_MS, "delete", 256 * KIB,
+    published=True, aggregated=False, about="How many events a producer had made at its end.",
+)  # fmt: skip
 AGGREGATES: Final = Topic(
     "inferwatch.aggregates", "signal and dimensions",
     (
@@ -125,7 +129,7 @@ DEAD_LETTERS: Final = Topic(
 
 TOPICS: Final = (
     REQUESTS, RESOURCES, EXPOSURES, CONVERSIONS, LOGS, SPANS, EVALUATIONS, DEVICE_EVENTS,
-    EXPERIMENTS, CONTROLS, AGGREGATES, DEAD_LETTERS,
+    EXPERIMENTS, CONTROLS, PRODUCER_ENDS, AGGREGATES, DEAD_LETTERS,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in TOPICS}
 PUBLISHED: Final = tuple(topic for topic in TOPICS if topic.published)

@@ -31,6 +31,7 @@ TAGGED = {
     "span": "service_name",
     "evaluation": "service_name",
     "device_event": "host_name",
+    "producer_end": "service_name",
 }
 
 

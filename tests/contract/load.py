@@ -184,6 +184,7 @@ def _events(chance: random.Random, requests: int, producer: str) -> Iterator[Eve
         "span": _span,
         "evaluation": _evaluation,
         "device_event": _device_event,
+        "producer_end": _producer_end,
     }
     for number in range(requests):
         at = START_MICROS + number * 360 * MICROS // requests
@@ -371,4 +372,12 @@ def _device_event(chance: random.Random) -> dict[str, Any]:
         "state_before": _maybe(chance, "none", 0.5),
         "state_after": _maybe(chance, "hw_thermal_slowdown", 0.5),
         "process_pid": _maybe(chance, chance.randint(1, 10**6), 0.5),
+    }
+
+
+def _producer_end(chance: random.Random) -> dict[str, Any]:
+    return {
+        "ended_producer_id": f"{chance.getrandbits(64):016x}",
+        "ended_topic": chance.choice(["inferwatch.requests", "inferwatch.logs"]),
+        "events_made": chance.choice([0, 1, chance.randint(2, 10**6)]),
     }

@@ -25,6 +25,7 @@ VIEWS = {
     "span": "spans",
     "evaluation": "evaluations",
     "device_event": "device_events",
+    "producer_end": "producer_ends",
 }
 # Fields that a query tells as something else than the number or the records that were written.
 TOLD = {

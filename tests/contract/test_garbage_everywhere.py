@@ -55,11 +55,12 @@ def log(stack: Stack) -> Log:
             lambda: (
                 stack.one("SELECT count() FROM dead_letters"),
                 stack.one("SELECT count() FROM device_events"),
+                stack.one("SELECT count() FROM producer_ends"),
                 stack.one("SELECT count() FROM spans"),
                 stack.one("SELECT count() FROM logs"),
                 stack.one("SELECT count() FROM evaluations"),
             ),
-            lambda found: found == (letters, 40, 40, 40, 40),
+            lambda found: found == (letters, 40, 40, 40, 40, 40),
             worker,
             seconds=60,
         )

@@ -67,7 +67,7 @@ def test_a_change_is_checked_and_released(folder: Path) -> None:
     assert "run inferwatch schemas release exposure" in stale.stdout
     released = run("release", "exposure", "--folder", str(folder))
     assert released.exit_code == 0, released.output
-    assert released.stdout.endswith(f"exposure.2.avsc with id {len(releases.releases()) + 1}.\n")
+    assert released.stdout.endswith(f"exposure.2.avsc with id {releases.releases()[-1].id + 1}.\n")
     assert run("check", "--folder", str(folder)).exit_code == 0
 
     schema["fields"][0]["type"] = "long"

@@ -26,6 +26,7 @@ class Client(Recorder):
         super().__init__()
         self.connections: set[int] = set()
         self.answered: list[Answered] = []
+        self.delivery: Any = None
 
 
 @pytest.fixture(name="sdk")
@@ -189,18 +190,40 @@ def test_a_request_that_is_cancelled_is_ended(sdk: Client) -> None:
     assert sdk.answered == [Answered("POST", "/chat", 499)]
 
 
-@pytest.mark.parametrize("kind", ["websocket", "lifespan"])
-def test_what_is_no_request_passes_untouched(sdk: Client, kind: str) -> None:
+def test_what_is_no_request_passes_untouched(sdk: Client) -> None:
     """The application gets the server's own scope and functions."""
     seen: list[Any] = []
 
     async def app(*given: Any) -> None:
         seen.extend(given)
 
-    given = ({"type": kind}, object(), object())
+    given = ({"type": "websocket"}, object(), object())
     asyncio.run(Middleware(app, model="app")(*given))  # type: ignore[arg-type]  # never called
     assert all(one is other for one, other in zip(seen, given, strict=True))
     assert sdk.answered == []
+
+
+def test_the_end_of_the_application_waits_for_kafka(sdk: Client) -> None:
+    """Before the server hears of it: it may end by a signal then, and nothing else would wait."""
+    flushed: list[tuple[float, int]] = []
+    sent: list[dict[str, Any]] = []
+    sdk.delivery = SimpleNamespace(
+        settings=SimpleNamespace(flush_seconds=7.0),
+        flush=lambda seconds: flushed.append((seconds, len(sent))),
+    )
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(Middleware(app)({"type": "lifespan"}, lambda: None, send))  # type: ignore[arg-type]  # never called
+    assert [message["type"] for message in sent] == [
+        "lifespan.startup.complete", "lifespan.shutdown.complete",
+    ]  # fmt: skip
+    assert flushed == [(7.0, 1)]
 
 
 def test_without_init_requests_pass_untouched() -> None:

@@ -16,6 +16,7 @@ from inferwatch_agents.delivery import Delivery, DeliverySettings
 from inferwatch_agents.event_queue import Event
 from inferwatch_agents.outcomes import Faults, Outcomes
 from inferwatch_agents.sender import Sender
+from inferwatch_agents.spool import Spool
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.wire import decode
@@ -46,6 +47,7 @@ class Running:
             outcomes,
             faults,
             lambda events, _now: self.seen.extend(events),
+            spool=Spool(None, "assistant", "production", ""),
         )  # fmt: skip
         self.delivery.start()
 
@@ -102,7 +104,9 @@ def test_while_kafka_is_away_memory_is_bounded_and_loss_is_counted() -> None:
         assert it.delivery.flush(PATIENCE_SECONDS)
         it.emit(1)
         assert it.delivery.flush(PATIENCE_SECONDS)
-    assert [record["sequence"] for record in it.records()] == [*range(100), 500]
+    *requests, end = it.records()
+    assert [record["sequence"] for record in requests] == [*range(100), 500]
+    assert (end["ended_topic"], end["events_made"]) == ("inferwatch.requests", 501)
 
 
 def test_emit_does_not_wait_for_a_kafka_that_is_away() -> None:

@@ -89,6 +89,7 @@ def test_the_metrics_are_those_of_the_guide_and_opentelemetry() -> None:
     assert all(family.documentation for family in families.values())
 
 
+@pytest.mark.external
 @pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
 def test_promtool_finds_nothing_to_say() -> None:
     """Prometheus's own check of names, types and help texts."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from inferwatch_agents.client import UNKNOWN_ENVIRONMENT
 from inferwatch_agents.delivery import Delivery, DeliverySettings
 from inferwatch_agents.outcomes import Faults, Outcomes
 from inferwatch_agents.sender import Sender
+from inferwatch_agents.spool import open_spool
 
 if TYPE_CHECKING:
     from inferwatch_schemas.kafka import KafkaSettings
     from inferwatch_schemas.registry import Registry
 
+# What an agent is called that tells of one that was killed.
+SERVICE: Final = "inferwatch-agent"
 # What a record takes in memory, roughly: a sample has about thirty values.
 RECORD_BYTES: Final = 2000
 
@@ -28,6 +32,8 @@ class Shipping:
         kafka: KafkaSettings,
         registry: Registry,
         settings: DeliverySettings | None = None,
+        *,
+        state: str | None = None,
     ) -> None:
         """Make Kafka's client; ``start`` starts it.
 
@@ -35,9 +41,11 @@ class Shipping:
             kafka: Where the broker is.
             registry: Where schema ids come from.
             settings: What may wait for Kafka; defaults when None.
+            state: Folder where it is kept how many events were made, as ``open_spool`` takes it.
 
         Raises:
             PublishError: Kafka's client refuses its settings.
+            ConfigurationError: The folder cannot be used.
         """
         found = settings or DeliverySettings()
         self.outcomes, faults = Outcomes(), Faults()
@@ -49,6 +57,7 @@ class Shipping:
             self.outcomes,
             faults,
             lambda _events, _now: None,
+            spool=open_spool(state, SERVICE, UNKNOWN_ENVIRONMENT, kafka.bootstrap_servers),
         )
 
     def start(self) -> None:
