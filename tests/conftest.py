@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+import structlog
 
 from inferwatch.embedded.broker import EmbeddedBroker
 from inferwatch.embedded.kafka import ApacheKafka
@@ -18,6 +19,13 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patched.setattr(spool, "MEMORY", folder)
         patched.setenv("INFERWATCH_STATE_DIR", str(folder))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Undo what commands that run within a test have made of the process's logging."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

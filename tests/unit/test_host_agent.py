@@ -93,12 +93,12 @@ def test_an_old_sample_is_not_shown(running: Running) -> None:
     """Where a sampler hangs, its values go and their age stays."""
     running.sample(0.0)
     running.sample(10.0)
-    assert "\nsystem_cpu_usage_percent " in running.page()
+    assert "\nsystem_memory_usage_percent " in running.page()
     assert f'system_gpu_power_watts{{gpu_id="{A}"}} 312.5' in running.page()
     running.clock.now = 45.0
     running.agent.sample_host(45.0)
     page = running.page()
-    assert "\nsystem_cpu_usage_percent " in page
+    assert "\nsystem_memory_usage_percent " in page
     assert "system_gpu_power_watts{" not in page
     assert "DCGM_FI_DEV_POWER_USAGE{" not in running.dcgm()
     assert 'inferwatch_agent_sample_age_seconds{sampler="gpus"} 35.0' in page
