@@ -30,6 +30,8 @@ from confluent_kafka import (
 from confluent_kafka import TopicPartition as Offset
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
+from inferwatch_streams.transport.driver import fetch_limits
+
 MEMBER = Path(__file__).with_name("group_member.py")
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 SECONDS = 15.0
@@ -214,6 +216,16 @@ def test_a_response_is_bounded_to_a_batch_above_its_limit(
     batch = 100 * 150
     assert max(map(len, responses)) <= 40_000 + batch
     assert len(responses) >= 3000 * 100 / (40_000 + batch)
+
+
+@pytest.mark.parametrize("partition_bytes", [1, 1000, 5000, 100_000])
+def test_small_fetches_go_on(bootstrap_servers: str, topic: Topic, partition_bytes: int) -> None:
+    """However little a fetch may bring, batches larger than that arrive, with a worker's limits."""
+    name = topic()
+    values: list[bytes | None] = [os.urandom(200) for _ in range(500)]
+    produce(bootstrap_servers, name, values, **{"batch.num.messages": 100})
+    limits = fetch_limits(partition_bytes)
+    assert len(fetch(bootstrap_servers, name, 500, **limits)) == 500
 
 
 def test_an_idempotent_producer_leaves_no_gap(bootstrap_servers: str, topic: Topic) -> None:

@@ -83,6 +83,25 @@ FETCH_WAIT_MS: Final = 200
 FETCHED_PARTITIONS: Final = 8
 
 
+def fetch_limits(partition_bytes: int) -> dict[str, int]:
+    """What a fetch may bring, and how long it may wait for more, in aiokafka's settings.
+
+    Args:
+        partition_bytes: Most bytes of one partition.
+    """
+    most = FETCHED_PARTITIONS * partition_bytes
+    return {
+        "max_partition_fetch_bytes": partition_bytes,
+        # The embedded broker heeds only this one.
+        "fetch_max_bytes": most,
+        # Producers' batches come in ones and twos where events are few; a chunk for each would
+        # cost more than its events. They wait for more, for a fifth of a second at most. Asked for
+        # more than it may send, the embedded broker sends nothing, for ever.
+        "fetch_min_bytes": min(FETCH_MIN_BYTES, most),
+        "fetch_max_wait_ms": FETCH_WAIT_MS,
+    }
+
+
 class ConsumerThread(stock.AIOKafkaConsumerThread):
     """The thread that holds aiokafka's consumer."""
 
@@ -96,13 +115,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             partition_assignment_strategy=[self._assignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
-            # The embedded broker heeds only this one.
-            fetch_max_bytes=FETCHED_PARTITIONS * conf.consumer_max_fetch_size,
-            # Producers' batches come in ones and twos where events are few; a chunk for each would
-            # cost more than its events. They wait for more, for a fifth of a second at most.
-            fetch_min_bytes=FETCH_MIN_BYTES,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
+            **fetch_limits(conf.consumer_max_fetch_size),
             # A sink whose ClickHouse is away stops asking for chunks: it is slow, not dead, and
             # its heartbeats go on. Leaving the group would only hand the wait to another worker.
             max_poll_interval_ms=24 * 60 * 60 * 1000,
