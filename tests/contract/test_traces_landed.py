@@ -16,7 +16,7 @@ from oracle import close, nearest_rank
 from pipeline import PROGRAM, Stack, environment, wait_until
 
 DATA = Path(
-    os.environ.get("INFERWATCH_TRACES", Path(__file__).parents[2].parent / "shared" / "data")
+    os.environ.get("INFERWATCH_PUBLIC_TRACES", Path(__file__).parents[2].parent / "shared" / "data")
 )
 # Facts of the files: service, requests, input and output tokens, busiest minute.
 AZURE = {

@@ -20,7 +20,7 @@ from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.wire import Encoder
 
 DATA = Path(
-    os.environ.get("INFERWATCH_TRACES", Path(__file__).parents[2].parent / "shared" / "data")
+    os.environ.get("INFERWATCH_PUBLIC_TRACES", Path(__file__).parents[2].parent / "shared" / "data")
 )
 HEADER = {"event_id": "e", "producer_id": "p", "sequence": 0}
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9799699,4808,10\n"
@@ -35,7 +35,7 @@ def public(name: str) -> Path:
     """A file or folder of the public traces; skips the test where they are not."""
     path = DATA / name
     if not path.exists():
-        pytest.skip(f"{name} is absent: set INFERWATCH_TRACES to the folder of the public traces")
+        pytest.skip(f"{name} is absent: set INFERWATCH_PUBLIC_TRACES to the folder of the public traces")
     return path
 
 
