@@ -80,10 +80,22 @@ def test_no_event_is_missing(stack: Stack, log: Log) -> None:
     """What was published is what the views of loss say was made, and all of it landed."""
     found = stack.query(
         "SELECT topic, sum(made), sum(landed), sum(missing), sum(resent) FROM producer_gaps "
-        "GROUP BY topic"
+        "WHERE producer_id NOT IN (SELECT ended_producer_id FROM producer_ends) GROUP BY topic"
     )
     published = Counter(record.topic for record in log.records)
     assert sorted(found) == sorted((name, n, n, 0, 0) for name, n in published.items())
+
+
+def test_what_ended_producers_had_made_is_missing(stack: Stack, log: Log) -> None:
+    """The ends in the load are of producers of which nothing landed."""
+    found = stack.query(
+        "SELECT topic, sum(made), sum(landed), sum(missing) FROM producer_gaps "
+        "WHERE producer_id IN (SELECT ended_producer_id FROM producer_ends) GROUP BY topic"
+    )
+    made = Counter[str]()
+    for record in log.of("producer_end"):
+        made[record.fields["ended_topic"]] += record.fields["events_made"]
+    assert sorted(found) == sorted((name, n, 0, n) for name, n in made.items())
 
 
 def test_nothing_was_buried(stack: Stack, log: Log) -> None:

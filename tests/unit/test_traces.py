@@ -35,7 +35,9 @@ def public(name: str) -> Path:
     """A file or folder of the public traces; skips the test where they are not."""
     path = DATA / name
     if not path.exists():
-        pytest.skip(f"{name} is absent: set INFERWATCH_PUBLIC_TRACES to the folder of the public traces")
+        pytest.skip(
+            f"{name} is absent: set INFERWATCH_PUBLIC_TRACES to the folder of the public traces"
+        )
     return path
 
 
