@@ -52,6 +52,16 @@ def test_every_case(  # noqa: PLR0913, PLR0917  # columns of the table above
     assert choose_start(point, ID) == Assignment(ID, start, lost_from)
 
 
+def test_a_commit_to_a_topic_that_was_another() -> None:
+    """Without metadata it may be of the log that is gone; with it, it says whose it is."""
+    for committed in (-1, 0, 7, 1000):
+        point = StartingPoint(committed, "", 2, 10)
+        begun = choose_start(point, ID, was_another=True)
+        assert (begun.start, begun.lost_from) == (2, 2 if committed < 0 else 0)
+    point = StartingPoint(7, f"{ID}@7", 0, 10)
+    assert choose_start(point, ID, was_another=True) == Assignment(ID, 7, 7)
+
+
 @given(
     st.integers(0, 30), st.integers(0, 9), st.sampled_from([ID, OTHER]), st.integers(0, 20),
     st.integers(0, 10),

@@ -191,6 +191,8 @@ class Consumer(stock.Consumer):
         self._assigned: dict[TP, Assignment] = {}
         # Kept over assignments, unlike what is assigned.
         self._topic_ids: dict[str, str] = {}
+        # Of topics that were created again: those of which nothing was committed since.
+        self._others: set[TP] = set()
         self._committing = asyncio.Lock()
         self._seeking = asyncio.Lock()
 
@@ -219,8 +221,12 @@ class Consumer(stock.Consumer):
             ids = await asyncio.to_thread(self._processor.topic_ids, names) if names else {}
             # A topic that vanished has no id; the next assignment leaves it out.
             found = {tp: point for tp, point in found.items() if tp.topic in ids}
-            self._assigned = {tp: choose_start(point, ids[tp.topic]) for tp, point in found.items()}
-            self._tell_of_other_topics(ids)
+            others = self._tell_of_other_topics(ids)
+            self._others |= {tp for tp in found if tp.topic in others}
+            self._assigned = {
+                tp: choose_start(point, ids[tp.topic], was_another=tp in self._others)
+                for tp, point in found.items()
+            }
             self._committed = {
                 tp: OffsetAndMetadata(point.committed, point.metadata)
                 for tp, point in found.items()
@@ -235,15 +241,16 @@ class Consumer(stock.Consumer):
                 # Faust drops, without a word, what lies below the offset it read last.
                 self._read_offset[tp] = None
 
-    def _tell_of_other_topics(self, ids: Mapping[str, str]) -> None:
-        self._watchdog.tell_recreated(
-            {
-                name: (known, ids[name])
-                for name, known in self._topic_ids.items()
-                if ids.get(name, known) != known
-            }
-        )
+    def _tell_of_other_topics(self, ids: Mapping[str, str]) -> frozenset[str]:
+        """The names that this worker knew as another topic's."""
+        others = {
+            name: (known, ids[name])
+            for name, known in self._topic_ids.items()
+            if ids.get(name, known) != known
+        }
+        self._watchdog.tell_recreated(others)
         self._topic_ids |= ids
+        return frozenset(others)
 
     @Service.task
     async def _watch(self) -> None:
@@ -330,7 +337,8 @@ class Consumer(stock.Consumer):
         async with self._committing:
             floors, durable = self._processor.floors(), self._processor.durable()
             moved: dict[TP, OffsetAndMetadata] = {}
-            for tp, assignment in self._assigned.items():
+            assigned = self._assigned
+            for tp, assignment in assigned.items():
                 at = (tp.topic, tp.partition)
                 if at not in floors:
                     continue
@@ -341,6 +349,10 @@ class Consumer(stock.Consumer):
             if not moved or not await self._chunk_thread.commit_floors(moved):
                 return False
             self._committed |= moved
+            # Where they were begun anew meanwhile, this was of the topic that they were.
+            self._others -= {
+                tp for tp in moved if assigned[tp].topic_id == self._topic_ids[tp.topic]
+            }
             return True
 
 

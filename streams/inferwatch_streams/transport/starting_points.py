@@ -37,19 +37,26 @@ def commit_metadata(topic_id: str, durable: int) -> str:
     return f"{topic_id}{SEPARATOR}{durable}"
 
 
-def choose_start(point: StartingPoint, topic_id: str) -> Assignment:
+def choose_start(point: StartingPoint, topic_id: str, *, was_another: bool = False) -> Assignment:
     """Begin at the committed offset, unless the log does not hold it.
 
     What is committed belongs to a topic by its id. Another id's commit says nothing about this
     log, which is read from its start; and so is a log that ends before the commit, because it was
     cut. The embedded broker keeps no metadata, and lists ends that lie before the true one; a
-    commit without metadata is therefore believed (Kafka and it forget commits with their topic).
+    commit without metadata is therefore believed (Kafka and it forget commits with their topic),
+    but where this worker knew the topic as another: it may have committed to the new one what it
+    had read of the old one.
+
+    Args:
+        point: What the broker knows.
+        topic_id: The topic's id now.
+        was_another: Whether this worker knew another id, and has not committed since.
     """
     known, _, durable = point.metadata.partition(SEPARATOR)
     if point.committed < 0:
         # A new group has no claim to what retention removed before it came.
         return Assignment(topic_id, start=point.log_start, lost_from=point.log_start)
-    if known not in ("", topic_id):
+    if known != topic_id and (known or was_another):
         return Assignment(topic_id, start=point.log_start, lost_from=0)
     if known and point.committed > point.log_end:
         return Assignment(topic_id, start=point.log_start, lost_from=0)
