@@ -80,7 +80,10 @@ def agent(  # noqa: PLR0913  # an option is a parameter
         bool, typer.Option("--pseudonyms", help="Record numbers in the place of UUIDs.")
     ] = False,
     seconds: Annotated[
-        float | None, typer.Option(help="End after so long.", metavar="SECONDS", min=0)
+        float | None,
+        typer.Option(
+            help="End after so long.", metavar="SECONDS", min=0, max=threading.TIMEOUT_MAX
+        ),
     ] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much to tell.")] = LogLevel.INFO,
     kafka: options.Kafka,

@@ -51,9 +51,7 @@ def stored(body: bytes, window_log: int, block: int) -> bytes:
     """Return a zstd frame of stored blocks (RFC 8878, 3.1.1.2), larger than its window or not."""
     parts = [body[at : at + block] for at in range(0, len(body), block)]
     heads = [len(part) << 3 | (at == len(parts) - 1) for at, part in enumerate(parts)]
-    blocks = [
-        struct.pack("<I", head)[:3] + part for head, part in zip(heads, parts, strict=True)
-    ]
+    blocks = [struct.pack("<I", head)[:3] + part for head, part in zip(heads, parts, strict=True)]
     return struct.pack("<IBB", 0xFD2FB528, 0, (window_log - 10) << 3) + b"".join(blocks)
 
 

@@ -120,9 +120,7 @@ class Scratch:
     def _inflate_frame(self, data: memoryview, space: int) -> int:
         frame = np.frombuffer(data, np.uint8)
         out = self.memory.ctypes.data + self.used
-        return inflate_frame(
-            frame, frame.ctypes.data, 0, len(frame), self.functions(), out, space
-        )
+        return inflate_frame(frame, frame.ctypes.data, 0, len(frame), self.functions(), out, space)
 
 
 def check_codecs() -> None:
