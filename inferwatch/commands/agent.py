@@ -137,8 +137,15 @@ def _library(record: Path | None, *, pseudonyms: bool) -> Iterator[Nvml]:
         raise ConfigurationError(
             f"{record} cannot be written ({error.strerror}); give another file with --record."
         ) from error
-    with file:
+    try:
         yield NvmlRecorder(library, file, pseudonyms=pseudonyms)
+    finally:
+        try:
+            file.close()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{record} is not whole ({error.strerror}); give another file with --record."
+            ) from error
 
 
 def _serve(running: HostAgent, settings: AgentSettings, shipping: Shipping | None) -> None:
