@@ -109,7 +109,7 @@ def close(  # noqa: PLR0913  # an option is a parameter
         experiment=experiment,
         variant=variant,
     ).target
-    if target not in _read(kafka, registry):
+    if target not in compacted_topics.keys(kafka, CONTROLS, _tell):
         raise CommandError(f"Nothing controls {target}; see: inferwatch controls list")
     compacted_topics.publish(kafka, CONTROLS, registry, {target: None})
     typer.echo(f"closed {target}")
