@@ -165,7 +165,7 @@ def test_frames_mean_the_same_either_way(name: str) -> None:
 
 @pytest.mark.parametrize(("window_log", "block"), [(10, 1000), (10, 5000), (20, 1 << 18)])
 def test_blocks_beyond_the_window_mean_the_same_either_way(window_log: int, block: int) -> None:
-    """zstd's two functions differ in what they take; which is called is not of what is beside."""
+    """Functions of zstd differ in what they take; which is called is not of what is beside."""
     large = batch([Record(0, bytes(200_000))])
     records = stored(large[batches.HEADER.size :], window_log, block)
     response = sealed(large, records=records, attributes=ZSTD)
