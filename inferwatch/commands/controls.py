@@ -64,7 +64,10 @@ def open_(  # noqa: PLR0913  # an option is a parameter
     """
     now = time.time_ns() // 1000
     experiment, variant = _arm(arm)
-    if arm is not None and not (model is endpoint is shed is None):
+    if "" in (service, environment, model):
+        # As from a variable of a script that is not set: it would stop nothing.
+        raise CommandError("--service, --environment or --model is empty; leave it out.")
+    if arm is not None and any(each is not None for each in (model, endpoint, shed)):
         raise CommandError("--arm ends an arm for all; leave out --model, --endpoint and --shed.")
     action = OPEN_CIRCUIT if shed is None else SHED_LOAD
     control = Control(

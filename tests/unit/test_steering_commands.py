@@ -42,6 +42,10 @@ def test_a_file_can_be_checked_without_kafka(tmp_path: Path) -> None:
             ["open", "--arm", "prompt/long", "--model", "m"],
             "--arm ends an arm for all; leave out --model, --endpoint and --shed.",
         ),
+        (
+            ["open", "--service", "s", "--model", ""],
+            "--service, --environment or --model is empty; leave it out.",
+        ),
         (["open", "--arm", "prompt"], "--arm is 'prompt'; write EXPERIMENT/VARIANT."),
         (["close", "--environment", "e"], "open_circuit needs a service, a model or an endpoint."),
     ],
