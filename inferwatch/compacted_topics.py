@@ -1,7 +1,7 @@
 """The compacted topics from the command line: what they say now, and saying something else."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from getpass import getuser
 from typing import Any, Final, TypeVar
@@ -62,6 +62,16 @@ def read(
         return compacted.values
     finally:
         reader.close()
+
+
+def keys(kafka: KafkaSettings, topic: Topic, tell: Callable[[str], None]) -> Collection[str]:
+    """Keys that say something, be it what nobody can use: that can be removed, too.
+
+    Raises:
+        KafkaUnavailableError: As ``read``.
+        KafkaRefusedError: Likewise.
+    """
+    return read(kafka, topic, lambda _, value: value, tell).keys()
 
 
 def publish(

@@ -27,11 +27,12 @@ from inferwatch_schemas.errors import (
 )
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import Registry
-from inferwatch_schemas.topics import DEAD_LETTERS
+from inferwatch_schemas.topics import DEAD_LETTERS, TOPICS
 
 ORIGIN_HEADER: Final = "inferwatch_replayed_from"
 # What stands in these letters is not the value of a record.
 NO_RECORD: Final = ("corrupt_batch", "tombstone")
+COMPACTED: Final = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
 _POLL_SECONDS: Final = 0.2
 _POLL_RECORDS: Final = 500
 _LAST_LOOK_SECONDS: Final = 2.0
@@ -81,6 +82,11 @@ class DeadLetter:
         """Whether the whole record is here, so that it can be published again."""
         whole = self.reason not in NO_RECORD and not self.detail.endswith(CUT)
         return whole and self.value is not None
+
+    @property
+    def is_order(self) -> bool:
+        """Whether it told services what to do, which a newer record may have changed since."""
+        return self.topic in COMPACTED
 
 
 @dataclass(frozen=True, slots=True)

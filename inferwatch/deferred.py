@@ -10,6 +10,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from inferwatch.errors import CommandError
+
 
 @dataclass(frozen=True)
 class Deferred:
@@ -20,17 +22,32 @@ class Deferred:
         panel: Heading in the help under which it stands.
         about: Its line there.
         target: ``module:name`` of a function with Typer's annotations, or of a ``typer.Typer``.
+        extra: What to install where it needs something that is not there.
     """
 
     name: str
     panel: str
     about: str
     target: str
+    extra: str = "cli"
 
     def load(self) -> Any:
-        """Import it, as a command of Click's kind."""
+        """Import it, as a command of Click's kind.
+
+        Raises:
+            CommandError: It needs a package that is not installed.
+        """
         module, _, name = self.target.partition(":")
-        found = getattr(import_module(module), name)
+        try:
+            found = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if missing.startswith("inferwatch"):
+                raise
+            raise CommandError(
+                f"{self.name} needs {missing}, which is not installed; "
+                f"run: pip install 'inferwatch[{self.extra}]'"
+            ) from error
         group = typer.Typer(add_completion=False, rich_markup_mode="markdown")
         # With a callback it is a group even of one command.
         group.callback()(lambda: None)

@@ -25,7 +25,7 @@ RUN, LOOK, STEER, SET_UP = "Run", "Look", "Steer", "Set up"
 COMMANDS = (
     Deferred(
         "demo", RUN, "Run the whole pipeline here, with a load, and watch it.",
-        "inferwatch.commands.demo:demo",
+        "inferwatch.commands.demo:demo", "embedded",
     ),
     Deferred(
         "worker", RUN, "Count events into windows, and land them in ClickHouse.",

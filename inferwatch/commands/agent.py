@@ -80,7 +80,10 @@ def agent(  # noqa: PLR0913  # an option is a parameter
         bool, typer.Option("--pseudonyms", help="Record numbers in the place of UUIDs.")
     ] = False,
     seconds: Annotated[
-        float | None, typer.Option(help="End after so long.", metavar="SECONDS", min=0)
+        float | None,
+        typer.Option(
+            help="End after so long.", metavar="SECONDS", min=0, max=threading.TIMEOUT_MAX
+        ),
     ] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much to tell.")] = LogLevel.INFO,
     kafka: options.Kafka,
@@ -134,8 +137,15 @@ def _library(record: Path | None, *, pseudonyms: bool) -> Iterator[Nvml]:
         raise ConfigurationError(
             f"{record} cannot be written ({error.strerror}); give another file with --record."
         ) from error
-    with file:
+    try:
         yield NvmlRecorder(library, file, pseudonyms=pseudonyms)
+    finally:
+        try:
+            file.close()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{record} is not whole ({error.strerror}); give another file with --record."
+            ) from error
 
 
 def _serve(running: HostAgent, settings: AgentSettings, shipping: Shipping | None) -> None:

@@ -17,6 +17,7 @@ from inferwatch_schemas.registry import Registry
 from inferwatch_schemas.topics import CONTROLS
 
 MINUTE_MICROS: Final = 60_000_000
+YEAR_MINUTES: Final = 366 * 24 * 60
 
 app = typer.Typer(
     help="Open and close circuits of services, and list those that are open.",
@@ -52,7 +53,7 @@ def open_(  # noqa: PLR0913  # an option is a parameter
         float | None, typer.Option(help="Stop only this share of the calls.", metavar="RATIO")
     ] = None,
     minutes: Annotated[
-        float, typer.Option(help="It is over by itself after that.", min=0.1)
+        float, typer.Option(help="It is over by itself after that.", min=0.1, max=YEAR_MINUTES)
     ] = 60.0,
     reason: Annotated[str, typer.Option(help="Why, for people.")] = "",
     incident: Annotated[str | None, typer.Option(help="Id of the incident it answers.")] = None,
@@ -63,6 +64,11 @@ def open_(  # noqa: PLR0913  # an option is a parameter
     """
     now = time.time_ns() // 1000
     experiment, variant = _arm(arm)
+    if "" in (service, environment, model):
+        # As from a variable of a script that is not set: it would stop nothing.
+        raise CommandError("--service, --environment or --model is empty; leave it out.")
+    if arm is not None and any(each is not None for each in (model, endpoint, shed)):
+        raise CommandError("--arm ends an arm for all; leave out --model, --endpoint and --shed.")
     action = OPEN_CIRCUIT if shed is None else SHED_LOAD
     control = Control(
         action=action if arm is None else END_ARM,
@@ -106,7 +112,7 @@ def close(  # noqa: PLR0913  # an option is a parameter
         experiment=experiment,
         variant=variant,
     ).target
-    if target not in _read(kafka, registry):
+    if target not in compacted_topics.keys(kafka, CONTROLS, _tell):
         raise CommandError(f"Nothing controls {target}; see: inferwatch controls list")
     compacted_topics.publish(kafka, CONTROLS, registry, {target: None})
     typer.echo(f"closed {target}")

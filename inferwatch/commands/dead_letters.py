@@ -73,14 +73,17 @@ def replay(  # noqa: PLR0913  # an option is a parameter
 
     Key, value and headers are the original ones, with a header `inferwatch_replayed_from` added.
     Which letters were replayed is not remembered: what is replayed twice is counted twice, and
-    what still cannot be read becomes a dead letter again.
+    what still cannot be read becomes a dead letter again. Experiments and controls are left out:
+    published again they would replace what services were told since.
     """
     choice = Choice(topic, reason, partition, frozenset(offset or ()))
     chosen = set()
     places: Counter[str] = Counter()
-    empty = 0
+    empty = orders = 0
     for letter in dead_letters.read(kafka, registry, choice, foreign=_tell):
-        if letter.holds_record:
+        if letter.is_order:
+            orders += 1
+        elif letter.holds_record:
             chosen.add(letter.identity)
             places[letter.topic] += 1
         else:
@@ -89,6 +92,8 @@ def replay(  # noqa: PLR0913  # an option is a parameter
         typer.echo(
             f"{empty} hold no whole record (tombstone, corrupt batch, or cut) and are left out."
         )
+    if orders:
+        typer.echo(f"{orders} are experiments and controls, which may be out of date; left out.")
     if not places:
         typer.echo("No dead letters to publish.")
         return

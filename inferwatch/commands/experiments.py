@@ -86,7 +86,7 @@ def stop(
 @options.expanded
 def remove(*, key: Key, kafka: options.Kafka, registry: options.SchemaRegistry) -> None:
     """Remove the definition of an experiment."""
-    if key not in _read(kafka, registry):
+    if key not in compacted_topics.keys(kafka, EXPERIMENTS, _tell):
         raise CommandError(f"There is no experiment {key!r}; see: inferwatch experiments list")
     compacted_topics.publish(kafka, EXPERIMENTS, registry, {key: None})
     typer.echo(f"removed   {key}")

@@ -72,10 +72,9 @@ class Encoder:
             if (limit.minimum is not None and not value >= limit.minimum) or (
                 limit.maximum is not None and not value <= limit.maximum
             ):
-                raise EncodeError(
-                    f"{self.name}.{limit.field} is {value!r}; it must be between "
-                    f"{limit.minimum} and {limit.maximum}."
-                )
+                bounds = (("at least", limit.minimum), ("at most", limit.maximum))
+                wanted = " and ".join(f"{word} {end}" for word, end in bounds if end is not None)
+                raise EncodeError(f"{self.name}.{limit.field} is {value!r}; it must be {wanted}.")
         out = io.BytesIO()
         out.write(self._prefix)
         try:

@@ -6,9 +6,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from pipeline import Stack, Worker, wait_until
 from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 import inferwatch_agents
 from inferwatch.main import app
 from inferwatch_agents import CircuitOpenError, assign, conversion, guard, monitor
+from inferwatch_schemas.topics import EXPERIMENTS
 
 PROMPT = {"key": "prompt", "variants": {"short": 0.5, "long": 0.5}, "metrics": ["thumbs_up"]}
 FORKING = {"key": "forking", "variants": ["short", "long"], "forced": {"u": "long"}}
@@ -95,6 +98,19 @@ def test_a_circuit_opens_and_closes(stack: Stack, service: CollectorRegistry) ->
     assert (service.get_sample_value("inferwatch_sdk_calls_blocked_total", labels) or 0) >= 2
 
 
+def test_what_nobody_can_use_is_removed(stack: Stack) -> None:
+    """A record that is no definition holds up nothing, and the command that removes others does."""
+    producer = Producer(stack.kafka.confluent())
+    producer.produce(EXPERIMENTS.name, b"garbage", key="broken")
+    assert producer.flush(10) == 0
+    listed = partial(CliRunner().invoke, app, env=stack.kafka.to_environment())
+    done = listed(["experiments", "list"])
+    assert done.exit_code == 0
+    assert "b'broken' The first byte is 103" in done.stderr
+    run(stack, "experiments", "remove", "broken")
+    assert listed(["experiments", "remove", "broken"]).exit_code == 1
+
+
 @pytest.mark.usefixtures("service")
 def test_an_experiment_is_counted(stack: Stack, worker: Worker) -> None:
     """Put, assigned, exposed, converted, landed; stopped, everybody gets the winner."""
@@ -148,4 +164,4 @@ def test_what_was_told_stays(stack: Stack, worker: Worker) -> None:
         seconds=30,
     )
     assert ("open_circuit", "m", "too slow", "7") in controls
-    assert stack.one("SELECT count() FROM dead_letters") == 0
+    assert stack.query("SELECT DISTINCT key FROM dead_letters") == [("broken",)]

@@ -185,8 +185,8 @@ def test_without_a_driver_the_host_is_sampled_and_the_page_is_clean() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--interval", "nan"], "The interval is nan seconds; give at least 0.1 with --interval."),
-        (["--interval", "0"], "give at least 0.1 with --interval."),
+        (["--interval", "nan"], "The interval is nan seconds; give 0.1 to 3600 with --interval."),
+        (["--interval", "0"], "give 0.1 to 3600 with --interval."),
         (["--disk-path", "/nowhere"], "There is no /nowhere; give a folder of the disk"),
         (["--processes", "a,,b"], "give up to 50, separated by commas."),
         (["--pseudonyms"], "give --record FILE with it."),

@@ -20,7 +20,7 @@ from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.errors import KafkaRefusedError, KafkaUnavailableError
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import PinnedRegistry
-from inferwatch_schemas.topics import CONVERSIONS, DEAD_LETTERS, REQUESTS, TOPICS
+from inferwatch_schemas.topics import CONTROLS, CONVERSIONS, DEAD_LETTERS, REQUESTS, TOPICS
 from inferwatch_schemas.wire import Encoder
 
 NOW_MICROS = 1_700_000_000_000_000
@@ -202,6 +202,15 @@ def test_replay_chooses_by_place(letters: Letters, run: Callable[..., Result]) -
     assert result.exit_code == 0, result.output
     assert [origin for origin, _ in letters.published(2)] == [letters.place(1), letters.place(3)]
     assert letters.published(0, partition=1) == []
+
+
+def test_replay_leaves_out_what_services_obey(letters: Letters, run: Callable[..., Result]) -> None:
+    """An old control would replace the one that holds now."""
+    letters.write(letters.letter(7, source_topic=CONTROLS.name, partition=0), letters.letter(8))
+    done = run("replay", "--reason", letters.reason, "--yes")
+    assert done.exit_code == 0, done.output
+    assert "1 are experiments and controls" in done.stdout
+    assert "Published 1 records again." in done.stdout
 
 
 def test_replay_asks_first(letters: Letters, run: Callable[..., Result]) -> None:

@@ -114,6 +114,22 @@ def test_an_error_is_one_sentence(
     assert outcome(monkeypatch, capsys) == (1, "inferwatch: Something is wrong; change it.")
 
 
+def test_a_package_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A host with the agent alone is told what a command needs; a module of ours is a defect."""
+    monkeypatch.setitem(sys.modules, "clickhouse_connect", None)
+    monkeypatch.delitem(sys.modules, "inferwatch_clickhouse.client", raising=False)
+    monkeypatch.delitem(sys.modules, "inferwatch.commands.query", raising=False)
+    said = (
+        "inferwatch: query needs clickhouse_connect, which is not installed; "
+        "run: pip install 'inferwatch[cli]'"
+    )
+    assert outcome(monkeypatch, capsys, "query", "SELECT 1") == (1, said)
+    with pytest.raises(ModuleNotFoundError):
+        Deferred("x", "Run", "", "inferwatch.commands.no_such:x").load()
+
+
 def test_interruption_exits_with_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,24 @@ def test_compiled_code_is_loaded_again(package: Path) -> None:
     assert not again.stats.cache_misses
 
 
+def test_what_is_no_source_is_left_out(package: Path) -> None:
+    """An editor's lock, a link to nowhere, keeps nobody from importing."""
+    (package / "inner/.#part.py").symlink_to("someone@somewhere.1")
+    assert installed(package, 1)(20) == 42
+
+
+def test_sources_that_cannot_be_read(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then nothing is kept, for nobody knows of what; it compiles all the same."""
+
+    def unreadable(_: Path) -> bytes:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_bytes", unreadable)
+    compiling.digest.cache_clear()
+    assert installed(package, 1)(20) == 42
+    assert None in compiling.folders()
+
+
 def test_a_new_version_compiles_anew(package: Path) -> None:
     """A change in another module is seen, though no file's date or size shows it."""
     assert installed(package, 1)(20) == 42

@@ -153,7 +153,8 @@ def test_the_agent_samples_by_itself_until_it_is_stopped() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"interval_seconds": 0.0}, {"interval_seconds": float("inf")}, {"host_name": ""},
+        {"interval_seconds": 0.0}, {"interval_seconds": float("inf")}, {"interval_seconds": 1e300},
+        {"host_name": ""},
         {"disk_path": "/nowhere/at/all"}, {"processes": ("",)}, {"processes": ("x",) * 51},
     ],
 )  # fmt: skip

@@ -38,6 +38,14 @@ def test_a_file_can_be_checked_without_kafka(tmp_path: Path) -> None:
     [
         (["open"], "open_circuit needs a service, a model or an endpoint."),
         (["open", "--model", "m", "--shed", "2"], "ratio is 2.0; it must be above 0 and up to 1."),
+        (
+            ["open", "--arm", "prompt/long", "--model", "m"],
+            "--arm ends an arm for all; leave out --model, --endpoint and --shed.",
+        ),
+        (
+            ["open", "--service", "s", "--model", ""],
+            "--service, --environment or --model is empty; leave it out.",
+        ),
         (["open", "--arm", "prompt"], "--arm is 'prompt'; write EXPERIMENT/VARIANT."),
         (["close", "--environment", "e"], "open_circuit needs a service, a model or an endpoint."),
     ],
@@ -45,6 +53,30 @@ def test_a_file_can_be_checked_without_kafka(tmp_path: Path) -> None:
 def test_controls_of_nothing_are_refused(arguments: list[str], said: str) -> None:
     """In one sentence."""
     assert str(run("controls", *arguments).exception) == said
+
+
+def test_controls_end_within_a_year() -> None:
+    """An endless time is wrong usage."""
+    assert run("controls", "open", "--model", "m", "--minutes", "inf").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[]", "{} defines nothing."),
+        ("[" * 100_000, "{} cannot be read as JSON: maximum recursion depth"),
+        ('{"key": "e", "coverage": 1%s}' % ("0" * 400), "{}: experiment 'e': coverage is 10000"),
+        ('{"key": "\\ud800"}', "{}: experiment '\\ud800': key is '\\ud800'; it must be text."),
+        ('{"key": "e", "variants": {"\\ud800": 1}}', "{}: experiment 'e': variants is {{'"),
+        ('{"key": "e", "ends_at": "9999-12-31T00:00Z"}', "{}: experiment 'e': ends_at is '9999"),
+    ],
+)
+def test_a_file_that_no_record_can_hold(tmp_path: Path, content: str, said: str) -> None:
+    """What is called sound can be published; else a sentence names file and field."""
+    file = tmp_path / "e.json"
+    file.write_text(content)
+    done = run("experiments", "put", str(file), "--dry-run")
+    assert str(done.exception).startswith(said.format(file))
 
 
 def test_dealing_anew_is_noticed() -> None:

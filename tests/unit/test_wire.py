@@ -79,7 +79,7 @@ def test_below_the_minimum_is_refused(name: str) -> None:
     """A value below its field's minimum is refused by name; the minimum itself is taken."""
     least = FIELDS[name]["minimum"]
     CONVERSION.encode({**ONE, name: least})
-    with pytest.raises(EncodeError, match=f"conversion.{name} is .*must be between"):
+    with pytest.raises(EncodeError, match=f"conversion.{name} is .*must be at"):
         CONVERSION.encode({**ONE, name: least - 1})
 
 

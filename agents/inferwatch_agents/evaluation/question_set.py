@@ -114,7 +114,7 @@ def parse_question_set(lines: Iterable[str], source: str, name: str) -> Question
 def _question(line: str, place: str) -> Question:
     try:
         found = json.loads(line, parse_constant=_no_number)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise QuestionSetError(f"{place} is no JSON: {error}.") from error
     if not isinstance(found, dict):
         raise QuestionSetError(f"{place} is no object like {{'id': ..., 'input': ...}}.")

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+EARLIEST_YEAR: Final = 1971
+LATEST_YEAR: Final = 2104
+
 
 def load_experiments(path: str | Path) -> tuple[Experiment, ...]:
     """The definitions in a file.
@@ -28,8 +31,10 @@ def load_experiments(path: str | Path) -> tuple[Experiment, ...]:
         experiments = tuple(map(parse_experiment, listed))
     except ExperimentError as error:
         raise ExperimentError(f"{path}: {error}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ExperimentError(f"{path} cannot be read as JSON: {error}.") from error
+    if not experiments:
+        raise ExperimentError(f"{path} defines nothing.")
     keys = [experiment.key for experiment in experiments]
     if twice := {key for key in keys if keys.count(key) > 1}:
         raise ExperimentError(f"{path} defines {', '.join(sorted(twice))} more than once.")
@@ -54,7 +59,7 @@ def parse_experiment(found: Any) -> Experiment:
         read, wanted = _FIELDS[name]
         try:
             values[name] = read(value)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
             raise ExperimentError(f"{about}{name} is {value!r}; it must be {wanted}.") from error
     for name in ("key", "variants"):
         if name not in values:
@@ -77,6 +82,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
+    # JSON can escape halves of a character, which no record can hold: a ValueError.
+    value.encode()
     return value
 
 
@@ -93,18 +100,22 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _time(value: Any) -> datetime:
-    return datetime.fromisoformat(_text(value))
+    time = datetime.fromisoformat(_text(value))
+    # What the schema takes, a year less on both sides for the time zones.
+    if not EARLIEST_YEAR <= time.year <= LATEST_YEAR:
+        raise ValueError
+    return time
 
 
 def _variants(value: Any) -> dict[str, float]:
     if isinstance(value, list):
         weight = 1 / len(value) if value else 0.0
         value = _once([(_text(name), weight) for name in value])
-    return {name: _number(weight) for name, weight in _object(value).items()}
+    return {_text(name): _number(weight) for name, weight in _object(value).items()}
 
 
 def _forced(value: Any) -> dict[str, str]:
-    return {user: _text(variant) for user, variant in _object(value).items()}
+    return {_text(user): _text(variant) for user, variant in _object(value).items()}
 
 
 def _namespace(value: Any) -> Namespace:

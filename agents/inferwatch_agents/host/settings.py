@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ DEFAULT_INTERVAL_SECONDS: Final = 10.0
 DEFAULT_METRICS_PORT: Final = 9425
 # NVML itself measures some things over so long.
 LEAST_INTERVAL_SECONDS: Final = 0.1
+MOST_INTERVAL_SECONDS: Final = 3600.0
 MOST_PROCESSES: Final = 50
 
 
@@ -46,10 +46,10 @@ class AgentSettings:
         if not self.host_name:
             raise ConfigurationError("The host has no name; give it with --host-name.")
         # Written so that NaN, which compares false, is refused.
-        if not LEAST_INTERVAL_SECONDS <= self.interval_seconds < math.inf:
+        if not LEAST_INTERVAL_SECONDS <= self.interval_seconds <= MOST_INTERVAL_SECONDS:
             raise ConfigurationError(
-                f"The interval is {self.interval_seconds:g} seconds; "
-                f"give at least {LEAST_INTERVAL_SECONDS} with --interval."
+                f"The interval is {self.interval_seconds:g} seconds; give "
+                f"{LEAST_INTERVAL_SECONDS} to {MOST_INTERVAL_SECONDS:g} with --interval."
             )
         if not Path(self.disk_path).exists():
             raise ConfigurationError(

@@ -55,7 +55,8 @@ def keep_none() -> None:
 def digest(folder: Path) -> str:
     """Of all Python sources in a folder."""
     found = hashlib.blake2b(digest_size=16)
-    for path in sorted(folder.rglob("*.py")):
+    # An editor's lock is a link to nowhere, named like the source that it locks.
+    for path in sorted(path for path in folder.rglob("*.py") if path.is_file()):
         found.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\0".encode())
         found.update(path.read_bytes())
     return found.hexdigest()
@@ -78,8 +79,9 @@ def _made(function: F, options: dict[str, Any]) -> F:
         sources = _sources(function)
         kept = made._cache._cache_file  # noqa: SLF001  # numba has no other way
         kept._source_stamp = (kept._source_stamp, digest(OWN), digest(sources))  # noqa: SLF001  # as above
-    except RuntimeError:
-        # Neither can be written to, and numba would rather not run at all.
+    except (RuntimeError, OSError):
+        # Neither can be written to, and numba would rather not run at all; or a source cannot be
+        # read, so that nobody knows what is kept of it.
         made = njit(**options)(function)
     FUNCTIONS.append(made)
     return made  # type: ignore[no-any-return]  # numba's overloads do not know _nrt

@@ -11,6 +11,7 @@ import numpy as np
 from aiokafka import codec
 
 from inferwatch_streams.errors import MissingCodecError
+from inferwatch_streams.transport.frame import inflate_frame
 from inferwatch_streams.transport.zstd import find_zstd
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ class Scratch:
         self.zstd = find_zstd()
         self._library: Any = None
 
+    def functions(self) -> tuple[int, int, int]:
+        """What compiled code calls; zeros where it cannot."""
+        zstd = self.zstd
+        return (0, 0, 0) if zstd is None else (zstd.context, zstd.decompress, zstd.frame_size)
+
     def clear(self) -> None:
         """Begin anew: what was inflated is no longer wanted.
 
@@ -96,6 +102,8 @@ class Scratch:
             found = inflate(number, data)
             out[: len(found)] = found
             return out[: len(found)]
+        if (size := self._inflate_frame(data, len(out))) >= 0:
+            return out[:size]
         import zstandard  # noqa: PLC0415  # as in _unzstd
 
         if self._library is None:
@@ -108,6 +116,11 @@ class Scratch:
         except zstandard.ZstdError as error:
             raise ValueError(f"not decompressed: {error}") from error
         return out[:size]
+
+    def _inflate_frame(self, data: memoryview, space: int) -> int:
+        frame = np.frombuffer(data, np.uint8)
+        out = self.memory.ctypes.data + self.used
+        return inflate_frame(frame, frame.ctypes.data, 0, len(frame), self.functions(), out, space)
 
 
 def check_codecs() -> None:

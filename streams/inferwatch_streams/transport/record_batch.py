@@ -35,6 +35,8 @@ MAGIC: Final = 2
 LEGACY_ATTRIBUTES_AT: Final = 17
 LEGACY_KEY_AT: Final = (18, 26)
 LEGACY_BYTES: Final = 26
+# Far from where a sum of offsets would overflow. No checksum covers the first offset of a batch.
+MAX_OFFSET: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ def split_batches(response: bytes) -> Iterator[Batch]:
     """The batches of a response; the last, when the response cut it off, is left out.
 
     Raises:
-        CorruptRecordException: A length that no batch has: where the next one begins is unknown.
+        CorruptRecordException: A length that no batch has, so that where the next one begins is
+            unknown; or an offset that none has.
     """
     view = memoryview(response)
     pos = 0
@@ -99,6 +102,8 @@ def split_batches(response: bytes) -> Iterator[Batch]:
         magic = raw[MAGIC_AT] if len(raw) > MAGIC_AT else MAGIC
         if len(raw) < (HEADER.size if magic >= MAGIC else LEGACY_BYTES):
             raise CorruptRecordException(f"The batch at offset {base_offset} has {length} bytes")
+        if base_offset >= MAX_OFFSET:
+            raise CorruptRecordException(f"A batch says that it is at offset {base_offset}")
         if magic < MAGIC:
             # An old message set: one message, or a wrapper whose own offset is the last one's.
             yield Batch(raw, base_offset, base_offset + 1, magic, 0, 0, 0, 0, -1, 1)

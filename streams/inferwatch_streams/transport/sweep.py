@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 from inferwatch_schemas.columnar.compiling import compiled, inlined
 from inferwatch_schemas.columnar.unaligned import copy_bytes
+from inferwatch_streams.transport.big_endian import big_endian
 from inferwatch_streams.transport.checksum import crc32c
+from inferwatch_streams.transport.frame import inflate_frame
+from inferwatch_streams.transport.record_batch import MAX_OFFSET
 from inferwatch_streams.transport.walk import (
     APPEND_TIME,
     BASE_OFFSET,
@@ -27,7 +30,6 @@ from inferwatch_streams.transport.walk import (
     RECORD_BYTES,
     TIMESTAMP,
 )
-from inferwatch_streams.transport.zstd import call_2, call_5
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,23 +54,6 @@ CODEC_MASK: Final = 0x07
 APPEND_TIME_MASK: Final = 0x08
 # Transactional, control, and bits of no meaning yet.
 ODD_MASK: Final = 0xFFFF & ~(CODEC_MASK | APPEND_TIME_MASK)
-# Far from where a sum of offsets would overflow.
-MAX_OFFSET: Final = 1 << 62
-# RFC 8878, 3.1.1.1: the window's logarithm is 10 and the upper five bits of the descriptor. The
-# stream reader, by which Python inflates, takes 27 at most (zstd.h, ZSTD_WINDOWLOG_LIMIT_DEFAULT).
-SINGLE_SEGMENT_MASK: Final = 0x20
-WINDOW_SHIFT: Final = 3
-MAX_WINDOW: Final = 27 - 10
-SHORTEST_FRAME: Final = 6
-
-
-@inlined
-def _big_endian(data: NDArray[np.uint8], pos: int, size: int) -> int:
-    """An integer without a sign, of fewer than eight bytes or below 2^63."""
-    value = 0
-    for at in range(pos, pos + size):
-        value = (value << 8) | int(data[at])
-    return value
 
 
 @compiled
@@ -96,7 +81,6 @@ def sweep(
     Returns:
         AT_END, FULL, INFLATE or ODD.
     """
-    context, decompress, frame_size = zstd
     memory_address, most, full = room
     if state[INFLATED] >= 0:
         if not _taken(state, batches, state[INFLATED], state[INFLATED]):
@@ -109,22 +93,22 @@ def sweep(
         left = len(data) - pos
         if left < LOG_OVERHEAD:
             return AT_END
-        size = LOG_OVERHEAD + _big_endian(data, pos + 8, 4)
+        size = LOG_OVERHEAD + big_endian(data, pos + 8, 4)
         if size - LOG_OVERHEAD >= 1 << 31:
             return ODD
         if size > left:
             return AT_END
         if size < HEADER_BYTES or data[pos + 16] != 2:
             return ODD
-        base = _big_endian(data, pos, 8)
-        attributes = _big_endian(data, pos + 21, 2)
-        last = _big_endian(data, pos + 23, 4)
-        count = _big_endian(data, pos + 57, 4)
+        base = big_endian(data, pos, 8)
+        attributes = big_endian(data, pos + 21, 2)
+        last = big_endian(data, pos + 23, 4)
+        count = big_endian(data, pos + 57, 4)
         if not 0 <= base < MAX_OFFSET or last >= 1 << 31 or count > MAX_RECORDS:
             return ODD
         if attributes & ODD_MASK:
             return ODD
-        if crc32c(data, pos + CRC_COVERS_FROM, pos + size) != _big_endian(data, pos + 17, 4):
+        if crc32c(data, pos + CRC_COVERS_FROM, pos + size) != big_endian(data, pos + 17, 4):
             return ODD
         if base + last + 1 <= state[NEXT]:
             # Before what was asked for: a fetch returns whole batches.
@@ -134,7 +118,7 @@ def sweep(
         appended = int(attributes & APPEND_TIME_MASK != 0)
         batches[row, BASE_OFFSET] = base
         batches[row, NEXT_OFFSET] = base + last + 1
-        batches[row, TIMESTAMP] = _big_endian(data, pos + (35 if appended else 27), 8)
+        batches[row, TIMESTAMP] = big_endian(data, pos + (35 if appended else 27), 8)
         batches[row, APPEND_TIME] = appended
         batches[row, COUNT] = count
         state[CODEC] = attributes & CODEC_MASK
@@ -150,25 +134,15 @@ def sweep(
                 return ODD
             continue
         inflated = -1
-        if state[CODEC] == ZSTD and decompress != 0 and _is_one_frame(data, state[FROM], packed):
-            source = address + state[FROM]
-            if call_2(frame_size, (source, packed)) == packed:
-                space = min(most, len(memory) - at)
-                inflated = call_5(decompress, (context, memory_address + at, space, source, packed))
+        if state[CODEC] == ZSTD:
+            space = min(most, len(memory) - at)
+            inflated = inflate_frame(
+                data, address, state[FROM], packed, zstd, memory_address + at, space
+            )
         if inflated < 0:
             return INFLATE
         if not _taken(state, batches, inflated, inflated):
             return ODD
-
-
-@inlined
-def _is_one_frame(data: NDArray[np.uint8], begin: int, size: int) -> bool:
-    """Whether bytes begin as a zstd frame with a window that Python's reader takes as well."""
-    if size < SHORTEST_FRAME or _big_endian(data, begin, 4) != 0x28B52FFD:
-        return False
-    if data[begin + 4] & SINGLE_SEGMENT_MASK:
-        return True
-    return int(data[begin + 5] >> WINDOW_SHIFT) <= MAX_WINDOW
 
 
 @inlined

@@ -59,8 +59,7 @@ def take_usual(response: bytes, start: int, scratch: Scratch, full: int) -> Take
     batches = np.empty((len(data) // HEADER_BYTES + 1, BATCH_WIDTH), np.int64)
     state = np.zeros(STATE_WIDTH, np.int64)
     state[NEXT], state[INFLATED] = start, -1
-    zstd = scratch.zstd
-    functions = (0, 0, 0) if zstd is None else (zstd.context, zstd.decompress, zstd.frame_size)
+    functions = scratch.functions()
     room = (scratch.memory.ctypes.data, inflate.MAX_INFLATED_BYTES, full)
     while True:
         came_to = sweep(data, data.ctypes.data, functions, scratch.memory, room, state, batches)
