@@ -1,12 +1,14 @@
 """Where spans go: the provider of a service, one of our own, Kafka, and an OTLP receiver."""
 
+import multiprocessing
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from opentelemetry import trace
@@ -21,6 +23,7 @@ from prometheus_client import CollectorRegistry
 import inferwatch_agents
 from inferwatch_agents import ConfigurationError, DeliverySettings, client, monitor
 from inferwatch_agents.traces import SpanExporter, providers
+from inferwatch_agents.traces.tracing import Tracing
 
 QUICK = DeliverySettings(flush_seconds=0.1)
 # Listening on the lowest port needs root.
@@ -193,6 +196,33 @@ def test_an_otlp_receiver_takes_the_spans(found: Global, receiver: Receiver) -> 
     for _, record in emitted:
         assert record["trace_id"] == span.trace_id.hex()
         assert record["span_id"] == span.span_id.hex()
+
+
+def test_spans_leave_where_no_end_of_the_process_sends_them(
+    found: Global, receiver: Receiver
+) -> None:
+    """Before uvicorn ends by a signal, and in a child of multiprocessing."""
+    start("otlp")
+    sdk = client.active()
+    assert sdk is not None
+    ask()
+    sdk.flush()
+    assert len(receiver.requests) == 1
+    child = multiprocessing.get_context("fork").Process(target=ask)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert len(receiver.requests) == 2
+
+
+def test_a_collector_that_hangs_holds_up_nobody() -> None:
+    """Longer than the settings of the SDK say."""
+    gone = threading.Event()
+    processor = SimpleNamespace(force_flush=gone.wait)
+    began = time.monotonic()
+    Tracing(cast("Any", None), (cast("Any", processor),)).flush(0.05)
+    assert time.monotonic() - began < 5
+    gone.set()
 
 
 def test_a_receiver_that_refuses_is_counted(found: Global, receiver: Receiver) -> None:
