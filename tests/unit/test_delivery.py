@@ -247,10 +247,13 @@ def test_a_process_ends_in_bounded_time_without_kafka(how: str) -> None:
 def test_two_threads_may_fork_at_once() -> None:
     """The one that gives up waiting for the other leaves it what it holds, and nothing is held."""
     with running(FakeKafka()) as it:
+
+        def fork() -> None:
+            it.delivery.before_fork()
+            it.delivery.after_fork_in_parent()
+
         it.delivery.before_fork()
-        other = threading.Thread(
-            target=lambda: (it.delivery.before_fork(), it.delivery.after_fork_in_parent())
-        )
+        other = threading.Thread(target=fork)
         other.start()
         other.join()
         it.delivery.after_fork_in_parent()

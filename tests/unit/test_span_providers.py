@@ -198,9 +198,8 @@ def test_an_otlp_receiver_takes_the_spans(found: Global, receiver: Receiver) -> 
         assert record["span_id"] == span.span_id.hex()
 
 
-def test_spans_leave_where_no_end_of_the_process_sends_them(
-    found: Global, receiver: Receiver
-) -> None:
+@pytest.mark.usefixtures("found")
+def test_spans_leave_where_no_end_of_the_process_sends_them(receiver: Receiver) -> None:
     """Before uvicorn ends by a signal, and in a child of multiprocessing."""
     start("otlp")
     sdk = client.active()
