@@ -1,6 +1,7 @@
 """ASGI middleware: what requests of a FastAPI, Starlette or any other ASGI application were.
 
-    app.add_middleware(inferwatch_agents.asgi.Middleware)
+    from inferwatch_agents.asgi import Middleware
+    app.add_middleware(Middleware)
 
 Calls made in a request inherit its endpoint, method and trace. Each request is counted in the
 Prometheus metrics. Where the application itself is the model, name it (``model=``), and each

@@ -293,12 +293,14 @@ def test_what_an_exporter_raises_is_counted(monkeypatch: pytest.MonkeyPatch) -> 
     assert faults == ["exporting spans by OTLP", "exporting a span"]
 
 
-def test_sending_spans_makes_none() -> None:
+def test_the_sdks_own_kafka_clients_make_no_spans() -> None:
     """Where OpenTelemetry's instrumentation has put a class of its own in the place of Kafka's."""
     program = (
         "import confluent_kafka\n"
-        "confluent_kafka.Producer = None\n"
+        "confluent_kafka.Producer = confluent_kafka.Consumer = None\n"
+        "from inferwatch_agents.compacted_reader import Consumer\n"
         "from inferwatch_agents.sender import Producer\n"
         "assert len(Producer({})) == 0\n"
+        "Consumer({'group.id': 'g'}).close()\n"
     )
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True)  # noqa: S603  # our own program, no shell
