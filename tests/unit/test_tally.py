@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from inferwatch_agents import spool as spool_module
 from inferwatch_agents.errors import ConfigurationError
 from inferwatch_agents.spool import MAX_AGE_SECONDS, MAX_FILES, OFF, Spool, open_spool
 from inferwatch_agents.tally import MAGIC, SIZE, Dead, Numbers, Tally, Told, parse
@@ -216,3 +217,20 @@ def test_a_folder_that_another_may_write_is_not_used(
     assert own.stat().st_mode & 0o777 == 0o700
     own.chmod(0o777)
     assert open_spool(None, "chat", "test", "").create("q") is None
+
+
+def test_a_file_in_the_making_is_left_to_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who locks it for a moment, to see whether its process is dead, would keep it from its own."""
+    (tmp_path / ".prefix.producer").write_bytes(b"")
+    (tmp_path / "prefix.producer").write_bytes(b"")
+    locked: list[str] = []
+
+    def dead(path: Path) -> Dead:
+        locked.append(path.name)
+        return Dead(path)
+
+    monkeypatch.setattr(spool_module, "Dead", dead)
+    assert list(spool(tmp_path).claim()) == []
+    assert locked == ["prefix.producer"]
