@@ -133,10 +133,17 @@ class Client:
 
     def flush(self) -> None:
         """Wait for what waits to be sent, events and spans, where no end of the process does."""
-        seconds = self.delivery.settings.flush_seconds
-        self.delivery.flush(seconds)
-        if self.traces is not None:
-            self.traces.flush(seconds)
+        self.delivery.flush(self.delivery.settings.flush_seconds)
+        self.flush_spans()
+
+    def flush_spans(self) -> None:
+        """Wait for spans that wait for a collector, as long as for Kafka. Never raises."""
+        if self.traces is None:
+            return
+        try:
+            self.traces.flush(self.delivery.settings.flush_seconds)
+        except Exception as error:  # noqa: BLE001  # as a system without a thread left; the caller ends well
+            self.fault("flushing spans", error)
 
     def after_fork_in_child(self) -> None:
         """What was under way, and what was not counted yet, is the parent's."""
@@ -322,8 +329,8 @@ def _end_with_child(_client: Client) -> None:
 def _end_of_child() -> None:
     ending = _active
     shutdown()
-    if ending is not None and ending.traces is not None:
-        ending.traces.flush(ending.delivery.settings.flush_seconds)
+    if ending is not None:
+        ending.flush_spans()
 
 
 def _after_fork_in_child() -> None:

@@ -1,6 +1,7 @@
 """What a service asks and says of experiments, and the events that come of it."""
 
 import itertools
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -234,3 +235,18 @@ def test_who_is_told_of_no_variant_is_marked_with_none(
     assert assign("prompt", "u1") is None
     assert BELONGING.get().experiments == ()
     assert [where for where, _ in sdk.faults] == ["assigning"]
+
+
+def test_remembering_takes_the_same_for_any_user() -> None:
+    """Ids come from callers, and a long one is not kept."""
+    remembered, sizes = Remembered(), []
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            user = f"{number}" * 100_000
+            assert [remembered.is_new("prompt", "short", user) for _ in range(2)] == [True, False]
+            del user
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert sizes[-1] - sizes[0] < 1_000_000
