@@ -63,7 +63,9 @@ def test_a_killed_process_leaves_what_it_counted(tmp_path: Path) -> None:
         process.kill()
     (claimed,) = spool(tmp_path).claim()
     assert claimed.producer_id == "producer"
-    assert claimed.told.made in ({"request": 2000, "log": 999}, {"request": 2000, "log": 1000})
+    # What was told is counted; of what came after it, as much as the process came to do.
+    counted = claimed.told.made["request"], claimed.told.made["log"]
+    assert counted in ((1999, 999), (2000, 999), (2000, 1000))
     assert list(spool(tmp_path).claim()) == []
     claimed.file.release()
     assert list(spool(tmp_path, service="other").claim()) == []
