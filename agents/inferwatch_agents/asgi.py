@@ -1,6 +1,7 @@
 """ASGI middleware: what requests of a FastAPI, Starlette or any other ASGI application were.
 
-    app.add_middleware(inferwatch_agents.asgi.Middleware)
+    from inferwatch_agents.asgi import Middleware
+    app.add_middleware(Middleware)
 
 Calls made in a request inherit its endpoint, method and trace. Each request is counted in the
 Prometheus metrics. Where the application itself is the model, name it (``model=``), and each
@@ -43,8 +44,9 @@ UNSERVED: Final = (404, 405)
 class Middleware:
     """Wraps an ASGI application; passes on every message as it is.
 
-    When the application has shut down, it waits for Kafka as the end of a process does: uvicorn
-    ends by the signal that it was told to end with, and then no such end comes.
+    When the application has shut down, it waits for Kafka, and for the collector of spans, as the
+    end of a process does: uvicorn ends by the signal that it was told to end with, and then no such
+    end comes.
     """
 
     def __init__(
@@ -217,7 +219,7 @@ def _flushing(send: Send) -> Send:
         sdk = client.active()
         if sdk is not None and message["type"].startswith("lifespan.shutdown."):
             # Nothing else is to run any more, so that it may hold up the loop, of whatever kind.
-            sdk.delivery.flush(sdk.delivery.settings.flush_seconds)
+            sdk.flush()
         await send(message)
 
     return sending

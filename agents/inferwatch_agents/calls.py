@@ -259,7 +259,7 @@ class Call:
     def size(self) -> int:
         """Bytes that it takes in memory, roughly."""
         texts = (self.user, self.session, self.model, self.endpoint, self.error_type)
-        return CALL_BYTES + sum([len(text) for text in texts if text])
+        return CALL_BYTES + sum([len(text) for text in texts if isinstance(text, str)])
 
     def __enter__(self) -> Self:
         """Be the current call of the block."""

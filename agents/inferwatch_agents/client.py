@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from prometheus_client import REGISTRY
 
 from inferwatch_agents.calls import SCHEMA, Call
-from inferwatch_agents.delivery import Delivery, DeliverySettings
+from inferwatch_agents.delivery import Delivery
 from inferwatch_agents.errors import ConfigurationError, PublishError
 from inferwatch_agents.following import Following
 from inferwatch_agents.metering import Metering
@@ -25,9 +25,8 @@ from inferwatch_agents.prices import load_prices
 from inferwatch_agents.sender import Sender
 from inferwatch_agents.spool import open_spool
 from inferwatch_agents.traces.opening import open_tracing
-from inferwatch_schemas.environment import check_above_zero, converted
+from inferwatch_agents.variables import PREFIX, delivery_settings, kafka_settings
 from inferwatch_schemas.errors import SchemasError
-from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import open_registry
 
 if TYPE_CHECKING:
@@ -36,20 +35,19 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from inferwatch_agents.delivery import DeliverySettings
     from inferwatch_agents.event_queue import Event
     from inferwatch_agents.metering import Answered
     from inferwatch_agents.metrics import Metrics
     from inferwatch_agents.prices import PriceTable
     from inferwatch_agents.spool import Spool
     from inferwatch_agents.traces.tracing import Tracing
+    from inferwatch_schemas.kafka import KafkaSettings
     from inferwatch_schemas.registry import Registry
 
-PREFIX: Final = "INFERWATCH"
 UNKNOWN_ENVIRONMENT: Final = "unknown"
 # What a record takes in memory besides its texts, roughly.
 RECORD_BYTES: Final = 1000
-# librdkafka's own limits, which it passes over in silence.
-MOST_WAITING: Final = {"queue_events": 10_000_000, "queue_bytes": (2**31 - 1) * 1024}
 # HTTP requests that may end between two looks of the thread; more are not counted.
 MAX_ANSWERED: Final = 100_000
 MAX_SCORED: Final = 1000
@@ -93,7 +91,7 @@ class Client:
         self.scored: deque[tuple[str, float]] = deque(maxlen=MAX_SCORED)
         self._calls: set[int] = set()
         self._prices = prices
-        self._metering = Metering(metrics)
+        self._metering = Metering(metrics, self.fault)
         outcomes = Outcomes(metrics.events_sent, metrics.events_dropped, metrics.events_failed)
         faults = Faults(metrics.faults)
         self.delivery = Delivery(
@@ -132,6 +130,27 @@ class Client:
     def fault(self, where: str, error: BaseException) -> None:
         """See ``owner.Owner``."""
         self.delivery.faults.note(where, error)
+
+    def flush(self) -> None:
+        """Wait for what waits to be sent, events and spans, where no end of the process does."""
+        self.delivery.flush(self.delivery.settings.flush_seconds)
+        self.flush_spans()
+
+    def flush_spans(self) -> None:
+        """Wait for spans that wait for a collector, as long as for Kafka. Never raises."""
+        if self.traces is None:
+            return
+        try:
+            self.traces.flush(self.delivery.settings.flush_seconds)
+        except Exception as error:  # noqa: BLE001  # as a system without a thread left; the caller ends well
+            self.fault("flushing spans", error)
+
+    def after_fork_in_child(self) -> None:
+        """What was under way, and what was not counted yet, is the parent's."""
+        self.connections.clear()
+        self._calls.clear()
+        self.answered.clear()
+        self.scored.clear()
 
     def emit(self, schema: str, record: Mapping[str, Any], at: int | None = None) -> None:
         """Take any other event; it is sent later, or dropped and counted. Never raises.
@@ -225,7 +244,7 @@ def init(  # noqa: PLR0913  # each has a variable, and all but the first a defau
     environment = environment or found.get(f"{PREFIX}_ENVIRONMENT")
     traces = traces or found.get(f"{PREFIX}_TRACES")
     try:
-        kafka = _kafka(kafka, found)
+        kafka = kafka_settings(kafka, found)
         client = Client(
             open_spool(
                 found.get(f"{PREFIX}_STATE_DIR"),
@@ -236,7 +255,7 @@ def init(  # noqa: PLR0913  # each has a variable, and all but the first a defau
             kafka=kafka,
             registry=open_registry(registry_url or found.get(f"{PREFIX}_REGISTRY_URL")),
             prices=load_prices(prices or found.get(f"{PREFIX}_PRICES")),
-            settings=_delivery(delivery, found),
+            settings=delivery_settings(delivery, found),
             metrics=metrics_of(metrics),
             traces=open_tracing(traces, service, environment) if traces else None,
         )
@@ -303,29 +322,21 @@ def call(
     return begun
 
 
-def _kafka(kafka: str | KafkaSettings | None, found: Mapping[str, str]) -> KafkaSettings:
-    if isinstance(kafka, KafkaSettings):
-        return kafka
-    if kafka is not None:
-        found = {**found, f"{PREFIX}_KAFKA_BOOTSTRAP_SERVERS": kafka}
-    return KafkaSettings.from_environment(found)
-
-
-def _delivery(given: DeliverySettings | None, found: Mapping[str, str]) -> DeliverySettings:
-    kinds: dict[str, type[int | float | str]] = {
-        "queue_events": int,
-        "queue_bytes": int,
-        "flush_seconds": float,
-    }
-    settings = given or DeliverySettings(**converted(found, PREFIX, kinds, ConfigurationError))
-    check_above_zero({name: getattr(settings, name) for name in kinds}, PREFIX, ConfigurationError)
-    for name, most in MOST_WAITING.items():
-        if (value := getattr(settings, name)) > most:
-            raise ConfigurationError(
-                f"{PREFIX}_{name.upper()} is {value}; Kafka's client takes {most} at most."
-            )
-    return settings
-
-
 def _end_with_child(_client: Client) -> None:
-    multiprocessing_util.Finalize(None, shutdown, exitpriority=0)
+    multiprocessing_util.Finalize(None, _end_of_child, exitpriority=0)
+
+
+def _end_of_child() -> None:
+    ending = _active
+    shutdown()
+    if ending is not None:
+        ending.flush_spans()
+
+
+def _after_fork_in_child() -> None:
+    if _active is not None:
+        _active.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

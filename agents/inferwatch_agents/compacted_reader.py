@@ -15,13 +15,10 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
+
+# The class itself, as in sender: OpenTelemetry's instrumentation would make a span of each poll.
+from confluent_kafka.cimpl import Consumer
 
 from inferwatch_schemas.admin import SILENT, TopicAdmin
 from inferwatch_schemas.errors import RegistryUnavailableError

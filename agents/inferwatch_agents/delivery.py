@@ -110,6 +110,8 @@ class Delivery:
         self._spool = spool
         # Held while the thread may hold a lock of others; a fork takes it first.
         self._forkable = threading.Lock()
+        # Threads that hold it for a fork; several may fork at once.
+        self._forking: set[int] = set()
         self._reset()
         self._sender.open()
         _deliveries.add(self)
@@ -277,16 +279,19 @@ class Delivery:
 
     def before_fork(self) -> None:
         """Wait until the thread holds no lock that the child would inherit as held for ever."""
-        self._held = self._forkable.acquire(timeout=FORK_SECONDS)
+        if self._forkable.acquire(timeout=FORK_SECONDS):
+            self._forking.add(threading.get_ident())
 
     def after_fork_in_parent(self) -> None:
         """Let the thread go on."""
-        if self._held:
+        if threading.get_ident() in self._forking:
+            self._forking.discard(threading.get_ident())
             self._forkable.release()
 
     def after_fork_in_child(self) -> None:
         """Start anew: what waits is the parent's to send, under the parent's numbers."""
         self._forkable = threading.Lock()
+        self._forking = set()
         producer = self._sender.producer
         if producer is not None:
             # Its threads are the parent's. Freeing it would wait for them for ever, so that

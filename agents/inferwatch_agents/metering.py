@@ -9,11 +9,15 @@ from inferwatch_agents.controls.control import ERROR_TYPES
 from inferwatch_agents.metrics import ERROR_RATE_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from inferwatch_agents.calls import Call
     from inferwatch_agents.metrics import Metrics
 
 # Distinct values of each label that come from callers; all others are counted under OTHER.
 LABEL_VALUES: Final = 100
+# So are longer ones, which would be in each scrape, many times.
+LABEL_CHARACTERS: Final = 512
 OTHER: Final = "_OTHER"
 # HTTP status from which on the server failed.
 SERVER_ERROR: Final = 500
@@ -21,7 +25,7 @@ BLOCKED: Final = frozenset(ERROR_TYPES.values())
 
 
 class Bounded:
-    """Lets the first so many distinct values through; any other becomes ``_OTHER``."""
+    """Lets the first so many distinct values through; any other, or too long, is ``_OTHER``."""
 
     def __init__(self, limit: int = LABEL_VALUES) -> None:
         self._limit = limit
@@ -31,7 +35,7 @@ class Bounded:
         """The value, or ``_OTHER``."""
         if value in self._known:
             return value
-        if len(self._known) >= self._limit:
+        if len(self._known) >= self._limit or len(value) > LABEL_CHARACTERS:
             return OTHER
         self._known.add(value)
         return value
@@ -78,13 +82,15 @@ class Answered(NamedTuple):
 class Metering:
     """Belongs to one thread, because it takes the locks of ``prometheus_client``."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, fault: Callable[[str, BaseException], None]) -> None:
         """Start.
 
         Args:
             metrics: Where it counts.
+            fault: Told of a call that cannot be counted.
         """
         self._metrics = metrics
+        self._fault = fault
         self._rate = ErrorRate()
         self._endpoints, self._models = Bounded(), Bounded()
         self._operations, self._providers = Bounded(), Bounded()
@@ -109,12 +115,16 @@ class Metering:
         """
         requests = errors = 0
         for call in calls:
-            self._call(call)
             # The request that a call was made in counts in its place.
             if not call.in_request:
                 requests += 1
                 errors += call.error_type is not None
-                self._request(call.method or "", call.endpoint, _status(call))
+            try:
+                if not call.in_request:
+                    self._request(call.method or "", call.endpoint, _status(call))
+                self._call(call)
+            except Exception as error:  # noqa: BLE001  # what a caller set may be of any type; the next call is sound
+                self._fault("counting a call", error)
         for method, endpoint, status in answered:
             requests += 1
             errors += status >= SERVER_ERROR

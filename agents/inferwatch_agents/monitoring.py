@@ -217,10 +217,11 @@ def _async_generator(function: F, begin: Begin, choose: Choose | None) -> F:
     async def monitored(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         call = begin(kwargs)
         chosen = function if choose is None else choose(call)
-        generator = chosen(*args, **kwargs)
-        step = generator.__anext__
-        values: tuple[Any, ...] = ()
         try:
+            # In the try: arguments that do not fit are found here, and end the call as well.
+            generator = chosen(*args, **kwargs)
+            step = generator.__anext__
+            values: tuple[Any, ...] = ()
             while True:
                 token = enter(call)
                 try:

@@ -37,6 +37,7 @@ SCALE: Final = 10**DECIMALS
 MOST: Final = 1_000_000
 # Names come from callers: so many are remembered, the others looked up each time.
 MAX_FOUND: Final = 10_000
+MAX_NAME: Final = 512
 
 _SUFFIX: Final = re.compile(r"(?:[-@]20\d{2}-?[01]\d-?[0-3]\d|-latest)$")
 _KINDS: Final = ("input", "cached", "cache_write", "output", "reasoning")
@@ -101,7 +102,7 @@ class PriceTable:
             found = next(
                 (self._models[known] for known in _names(name) if known in self._models), None
             )
-            if len(self._found) < MAX_FOUND:
+            if len(self._found) < MAX_FOUND and len(name) <= MAX_NAME:
                 self._found[name] = found
             return found
 

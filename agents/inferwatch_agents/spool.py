@@ -98,6 +98,8 @@ class Spool:
         claimed = 0
         for path in list(self._folder.iterdir()):
             try:
+                if _may_be_in_the_making(path):
+                    continue
                 file = Dead(path)
             except OSError:
                 # Of a process that lives, or that another claims.
@@ -166,6 +168,16 @@ def _require_own(folder: Path) -> None:
     mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
     if not mine or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise PermissionError(f"{folder} is not this user's alone")
+
+
+def _may_be_in_the_making(path: Path) -> bool:
+    """Whether its process may be about to lock it, for which there must be nobody else.
+
+    Raises:
+        OSError: It has gone.
+    """
+    hidden = path.name.startswith(".")
+    return hidden and time.time() - path.stat().st_mtime <= MAX_AGE_SECONDS
 
 
 def _told(file: Dead) -> Told | None:

@@ -205,12 +205,9 @@ def test_what_is_no_request_passes_untouched(sdk: Client) -> None:
 
 def test_the_end_of_the_application_waits_for_kafka(sdk: Client) -> None:
     """Before the server hears of it: it may end by a signal then, and nothing else would wait."""
-    flushed: list[tuple[float, int]] = []
+    flushed: list[int] = []
     sent: list[dict[str, Any]] = []
-    sdk.delivery = SimpleNamespace(
-        settings=SimpleNamespace(flush_seconds=7.0),
-        flush=lambda seconds: flushed.append((seconds, len(sent))),
-    )
+    sdk.flush = lambda: flushed.append(len(sent))
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "lifespan.startup.complete"})
@@ -223,7 +220,7 @@ def test_the_end_of_the_application_waits_for_kafka(sdk: Client) -> None:
     assert [message["type"] for message in sent] == [
         "lifespan.startup.complete", "lifespan.shutdown.complete",
     ]  # fmt: skip
-    assert flushed == [(7.0, 1)]
+    assert flushed == [1]
 
 
 def test_without_init_requests_pass_untouched() -> None:

@@ -1,6 +1,7 @@
 """What a service asks and says of experiments, and the events that come of it."""
 
 import itertools
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import pytest
 from steered_sdk import SteeredSdk
 
 import inferwatch_agents
-from inferwatch_agents import Experiment, assign, client, conversion, define, identify
+from inferwatch_agents import Experiment, assign, client, conversion, define, identify, traces
 from inferwatch_agents.context import BELONGING, NOBODY, in_request
 from inferwatch_agents.controls.control import Control
 from inferwatch_agents.experiments import assigning
@@ -211,3 +212,41 @@ def test_what_is_remembered_is_bounded() -> None:
     assert remembered.is_new("e", "v", "0")
     pairs = itertools.product(("e", "f"), ("v", "w"))
     assert all(remembered.is_new(e, v, "another") for e, v in pairs)
+
+
+def test_a_records_trace_is_the_exposures(sdk: SteeredSdk) -> None:
+    """Also outside of an HTTP request, as that of a call is."""
+    record = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
+    with traces.extract(record):
+        assign("prompt", "u1")
+    ((_, event),) = sdk.events
+    assert event["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+
+
+def test_who_is_told_of_no_variant_is_marked_with_none(
+    sdk: SteeredSdk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where something of the service fails, a request does not say what was not served."""
+
+    def fail() -> None:
+        raise AttributeError("get_current_span")
+
+    monkeypatch.setattr(assigning, "current_trace", fail)
+    assert assign("prompt", "u1") is None
+    assert BELONGING.get().experiments == ()
+    assert [where for where, _ in sdk.faults] == ["assigning"]
+
+
+def test_remembering_takes_the_same_for_any_user() -> None:
+    """Ids come from callers, and a long one is not kept."""
+    remembered, sizes = Remembered(), []
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            user = f"{number}" * 100_000
+            assert [remembered.is_new("prompt", "short", user) for _ in range(2)] == [True, False]
+            del user
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert sizes[-1] - sizes[0] < 1_000_000

@@ -214,3 +214,10 @@ def test_sizes_follow_the_texts(recorder: Recorder) -> None:
     big.user = "u" * 10**6
     assert big.size() - small.size() == 10**6
     assert recorder.calls == []
+
+
+def test_a_field_of_a_wrong_type_leaves_the_call_its_number(recorder: Recorder) -> None:
+    """It is sent, and what cannot be encoded is counted as such; it has a size all the same."""
+    with inferwatch_agents.call(model="m") as call:
+        call.user = 17  # type: ignore[assignment]  # as a service may
+    assert recorder.one().size() > 0

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -241,3 +242,20 @@ def test_a_process_ends_in_bounded_time_without_kafka(how: str) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "127.0.0.1:1 does not answer" in ended.stdout
     assert ended.stdout.count("unsent") == (2 if how == "fork" else 1)
+
+
+def test_two_threads_may_fork_at_once() -> None:
+    """The one that gives up waiting for the other leaves it what it holds, and nothing is held."""
+    with running(FakeKafka()) as it:
+
+        def fork() -> None:
+            it.delivery.before_fork()
+            it.delivery.after_fork_in_parent()
+
+        it.delivery.before_fork()
+        other = threading.Thread(target=fork)
+        other.start()
+        other.join()
+        it.delivery.after_fork_in_parent()
+        it.emit(1)
+        assert it.delivery.flush(PATIENCE_SECONDS)

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sdk_recorder import Recorder
 
+from inferwatch_agents import client
 from inferwatch_agents.errors import ConfigurationError
 from inferwatch_agents.evaluation import Evaluator, Question, QuestionSet, Schedule, Summary
+from inferwatch_agents.evaluation import schedule as schedule_module
 from inferwatch_agents.evaluation.schedule import next_turn
 
 ONE = QuestionSet("set", (Question("q", "A", "A"),))
@@ -114,3 +117,18 @@ def test_times_that_cannot_be_are_one_sentence(seconds: float, jitter: float) ->
     """At the start, not at the first turn."""
     with pytest.raises(ConfigurationError, match="cannot be"):
         Schedule(Evaluator("m", str, ONE), seconds, jitter_seconds=jitter)
+
+
+def test_telling_that_fails_does_not_end_the_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a service does with a summary or a failure is its own, and is counted."""
+
+    def fail(_about: object) -> None:
+        raise RuntimeError("the service's own")
+
+    recorder = Recorder()
+    monkeypatch.setattr(client, "_active", recorder)
+    monkeypatch.setattr(schedule_module, "log_left_out", fail)
+    began, schedule = played(Time(60), 10, [25, 10, 1], on_run=fail, on_failure=fail)
+    assert began == [0, 30, 50]
+    assert (schedule.failed, schedule.left_out) == (3, 3)
+    assert {where for where, _ in recorder.faults} == {"telling of an evaluation"}

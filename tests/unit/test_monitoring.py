@@ -466,3 +466,38 @@ def test_clients_streams_are_read_as_they_pass(recorder: Recorder) -> None:
     assert asyncio.run(read()) == [1, 2]
     assert [c.time_to_first_token_seconds is None for c in recorder.calls] == [False, False]
     assert recorder.calls[0].output_tokens == 5
+
+
+def test_arguments_that_do_not_fit_end_the_call(recorder: Recorder) -> None:
+    """Of a function of any kind: the error is the caller's, and no call is left open."""
+
+    @monitor
+    def ask(question: str) -> str:
+        return question
+
+    @monitor
+    async def wait(question: str) -> str:
+        return question
+
+    @monitor
+    def stream(question: str) -> Iterator[str]:
+        yield question
+
+    @monitor
+    async def astream(question: str) -> AsyncIterator[str]:
+        yield question
+
+    async def read() -> None:
+        async for _ in astream():  # type: ignore[call-arg]  # that is the point
+            pass
+
+    for run in (
+        ask,
+        lambda: asyncio.run(wait()),  # type: ignore[call-arg]  # as above
+        lambda: list(stream()),  # type: ignore[call-arg]  # as above
+        lambda: asyncio.run(read()),
+    ):
+        with pytest.raises(TypeError, match="question"):
+            run()  # type: ignore[operator]  # as above
+        assert recorder.one().error_type == "TypeError"
+        recorder.calls.clear()

@@ -1,6 +1,7 @@
 """Prices: exact arithmetic, dates, names, and tables that are none."""
 
 import json
+import tracemalloc
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
@@ -273,3 +274,17 @@ def test_the_generated_loads_models_are_in_the_table() -> None:
         assert found[0] == found[1]
         assert (found[0] is None) == (model.provider == "vllm")
         assert found[0] is None or found[0].provider == model.provider
+
+
+def test_what_callers_name_takes_bounded_memory() -> None:
+    """A model's name may be as long as a request: such a one is looked up, and not remembered."""
+    table = load_prices()
+    sizes = []
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            assert table.model(f"{number}/{'m' * 100_000}") is None
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert sizes[-1] - sizes[0] < 1_000_000

@@ -1,5 +1,6 @@
 """Starting the SDK: settings and variables, and one sentence for what cannot be."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 import inferwatch_agents
 from inferwatch_agents import ConfigurationError, DeliverySettings, client
+from inferwatch_agents.metering import Answered
 from inferwatch_schemas.kafka import KafkaSettings
 
 # Listening on the lowest port needs root, and tcpmux is served nowhere.
@@ -153,3 +155,18 @@ def test_every_name_of_the_package_is_there() -> None:
     for name in inferwatch_agents.__all__:
         assert getattr(inferwatch_agents, name).__name__ == name
     assert not hasattr(inferwatch_agents, "nothing")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_counts_nothing_of_its_parents() -> None:
+    """Requests under way and not yet counted are the parent's, in the metrics of all processes."""
+    inferwatch_agents.init("svc", kafka=NOBODY, delivery=QUICK, metrics=CollectorRegistry())
+    found = client.active()
+    assert found is not None
+    found.connections.add(1)
+    with inferwatch_agents.call(model="m"):
+        found.answered.append(Answered("GET", "/", 200))
+        child = os.fork()
+        if child == 0:
+            os._exit(bool(found.connections or found.answered or found._calls))  # noqa: SLF001  # not to be seen otherwise
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

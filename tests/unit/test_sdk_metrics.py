@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,17 @@ class Ended(Call):
         self.complete(NO_PRICES, AT)
 
 
-def metered() -> tuple[Metering, CollectorRegistry]:
+def no_fault(where: str, error: BaseException) -> None:
+    """Nothing is to fail."""
+    raise AssertionError(where) from error
+
+
+def metered(
+    fault: Callable[[str, BaseException], None] = no_fault,
+) -> tuple[Metering, CollectorRegistry]:
     """Metrics of a test's own."""
     registry = CollectorRegistry()
-    return Metering(metrics_of(registry)), registry
+    return Metering(metrics_of(registry), fault), registry
 
 
 def filled() -> CollectorRegistry:
@@ -212,3 +220,28 @@ print(exposition()[1].decode())
     assert samples["ai_requests_total", endpoint, method, ("status", "ok")] == 3
     assert samples["ai_requests_total", endpoint, method, ("status", "error")] == 3
     assert samples["ai_model_info", ("model", "m"), ("provider", "unknown")] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("input_tokens", -1), ("error_type", ["x"]), ("endpoint", {})]
+)
+def test_a_call_that_cannot_be_counted_spoils_no_other(name: str, value: object) -> None:
+    """Whatever its owner has set: it is a fault, and those around it are counted."""
+    faults: list[str] = []
+    metering, registry = metered(lambda where, _error: faults.append(where))
+    odd = Ended()
+    setattr(odd, name, value)
+    metering.count([Ended(), odd, Ended()], [Answered("GET", "/", 200)], 0.0, 1, 2)
+    labels = {"endpoint": "/v1/chat", "model": "m"}
+    assert (registry.get_sample_value("ai_request_duration_seconds_count", labels) or 0) >= 2
+    assert registry.get_sample_value("ai_active_connections") == 1
+    labels = {"method": "GET", "endpoint": "/", "status": "200"}
+    assert registry.get_sample_value("ai_requests_total", labels) == 1
+    assert faults == ["counting a call"]
+
+
+def test_a_label_is_short() -> None:
+    """A model that a caller names is no way to fill the memory."""
+    bounded = Bounded()
+    assert bounded("m" * 512) == "m" * 512
+    assert bounded("m" * 513) == "_OTHER"

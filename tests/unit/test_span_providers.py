@@ -1,12 +1,14 @@
 """Where spans go: the provider of a service, one of our own, Kafka, and an OTLP receiver."""
 
+import multiprocessing
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from opentelemetry import trace
@@ -21,6 +23,7 @@ from prometheus_client import CollectorRegistry
 import inferwatch_agents
 from inferwatch_agents import ConfigurationError, DeliverySettings, client, monitor
 from inferwatch_agents.traces import SpanExporter, providers
+from inferwatch_agents.traces.tracing import Tracing
 
 QUICK = DeliverySettings(flush_seconds=0.1)
 # Listening on the lowest port needs root.
@@ -195,6 +198,32 @@ def test_an_otlp_receiver_takes_the_spans(found: Global, receiver: Receiver) -> 
         assert record["span_id"] == span.span_id.hex()
 
 
+@pytest.mark.usefixtures("found")
+def test_spans_leave_where_no_end_of_the_process_sends_them(receiver: Receiver) -> None:
+    """Before uvicorn ends by a signal, and in a child of multiprocessing."""
+    start("otlp")
+    sdk = client.active()
+    assert sdk is not None
+    ask()
+    sdk.flush()
+    assert len(receiver.requests) == 1
+    child = multiprocessing.get_context("fork").Process(target=ask)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert len(receiver.requests) == 2
+
+
+def test_a_collector_that_hangs_holds_up_nobody() -> None:
+    """Longer than the settings of the SDK say."""
+    gone = threading.Event()
+    processor = SimpleNamespace(force_flush=gone.wait)
+    began = time.monotonic()
+    Tracing(cast("Any", None), (cast("Any", processor),)).flush(0.05)
+    assert time.monotonic() - began < 5
+    gone.set()
+
+
 def test_a_receiver_that_refuses_is_counted(found: Global, receiver: Receiver) -> None:
     """The service does not hear of it, and the next spans are sent."""
     receiver.status = 400
@@ -264,12 +293,14 @@ def test_what_an_exporter_raises_is_counted(monkeypatch: pytest.MonkeyPatch) -> 
     assert faults == ["exporting spans by OTLP", "exporting a span"]
 
 
-def test_sending_spans_makes_none() -> None:
+def test_the_sdks_own_kafka_clients_make_no_spans() -> None:
     """Where OpenTelemetry's instrumentation has put a class of its own in the place of Kafka's."""
     program = (
         "import confluent_kafka\n"
-        "confluent_kafka.Producer = None\n"
+        "confluent_kafka.Producer = confluent_kafka.Consumer = None\n"
+        "from inferwatch_agents.compacted_reader import Consumer\n"
         "from inferwatch_agents.sender import Producer\n"
         "assert len(Producer({})) == 0\n"
+        "Consumer({'group.id': 'g'}).close()\n"
     )
     subprocess.run([sys.executable, "-c", program], timeout=60, check=True)  # noqa: S603  # our own program, no shell

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
+from inferwatch_agents import client
 from inferwatch_agents.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ def log_failure(error: Exception) -> None:
     log.warning("an evaluation failed", error=type(error).__name__, reason=str(error))
 
 
+def log_left_out(turns: int) -> None:
+    """Log that so many turns came during a run."""
+    log.warning("an evaluation took longer than its interval", turns_left_out=turns)
+
+
 def next_turn(elapsed: float, seconds: float) -> int:
     """Number of the first turn that is still to come, of turns at 0, ``seconds``, twice that, ...
 
@@ -59,7 +65,8 @@ class Schedule:
     """Turns of an evaluator at fixed times after the start; the first is at once.
 
     A turn that comes while a run is under way is left out and counted. A run that fails is
-    reported, and the next turn comes as ever. A forked child does not go on with it.
+    reported, and the next turn comes as ever, also where reporting it fails. A forked child does
+    not go on with it.
 
     Attributes:
         runs: Runs that ended with a summary.
@@ -167,7 +174,7 @@ class Schedule:
             following = max(turn + 1, next_turn(self._monotonic() - start, self._seconds))
             if left_out := following - turn - 1:
                 self.left_out += left_out
-                log.warning("an evaluation took longer than its interval", turns_left_out=left_out)
+                _tell(log_left_out, left_out)
             turn = following
 
     async def _run_once(self) -> None:
@@ -176,4 +183,12 @@ class Schedule:
             self.runs += 1
         except Exception as error:  # noqa: BLE001  # one run's failure, whatever it is, is told and not the end of the schedule
             self.failed += 1
-            self._on_failure(error)
+            _tell(self._on_failure, error)
+
+
+def _tell(hook: Callable[..., None], *about: object) -> None:
+    try:
+        hook(*about)
+    except Exception as error:  # noqa: BLE001  # of a function of the service, or of its logging; the next turn is to come
+        if (sdk := client.active()) is not None:
+            sdk.fault("telling of an evaluation", error)

@@ -60,9 +60,10 @@ def assign(experiment: str, user: str | None = None) -> str | None:
     try:
         name = _user(user)
         found = _assigned(running, experiment, name, datetime.now(UTC))
-        _mark(experiment, found and found.variant)
         if found is not None and found.counted and running is not None:
             _expose(running, experiment, found.variant, name)
+        # Last: who is told of no variant, because something failed, is not to be counted with one.
+        _mark(experiment, found and found.variant)
     except Exception as error:
         if running is None:
             raise
@@ -145,8 +146,7 @@ def _marked(
 
 
 def _event(running: Client, experiment: str, variant: str, user: str) -> Mapping[str, Any]:
-    request = BELONGING.get().request
-    trace = current_trace() or (request.trace if request is not None else None)
+    trace = current_trace() or BELONGING.get().trace
     return {
         "service_name": running.service,
         "deployment_environment_name": running.environment,

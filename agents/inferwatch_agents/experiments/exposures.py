@@ -22,12 +22,13 @@ class Remembered:
             most: How many are remembered at least.
         """
         self._most = most
-        self._young: dict[tuple[str, str, str], object] = {}
-        self._old: dict[tuple[str, str, str], object] = {}
+        self._young: dict[int, object] = {}
+        self._old: dict[int, object] = {}
 
     def is_new(self, experiment: str, variant: str, user: str) -> bool:
         """Whether it was not seen lately; from now on it was."""
-        key = (experiment, variant, user)
+        # Its hash alone: ids come from callers, and may be long. Two have the same once in 2**64.
+        key = hash((experiment, variant, user))
         mine = object()
         young = self._young
         if young.setdefault(key, mine) is not mine:

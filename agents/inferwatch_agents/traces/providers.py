@@ -80,19 +80,20 @@ def open_tracing(asked: str, service: str, environment: str | None) -> Tracing:
             f"The service's {type(provider).__name__} takes no span processor; give "
             f"traces={PROVIDER!r}, and let it send spans where they are to go."
         )
-    there = set() if none else _added.get(provider, set())
-    processors = {name: _PROCESSORS[name]() for name in sorted(names - there)}
+    there = {} if none else _added.get(provider, {})
+    processors = {name: _PROCESSORS[name]() for name in sorted(names - there.keys())}
     if none:
         provider = TracerProvider(resource=_resource(service, environment))
         trace.set_tracer_provider(provider)
     for name, processor in processors.items():
         provider.add_span_processor(processor)
-        _added.setdefault(provider, set()).add(name)
-    return Tracing(provider.get_tracer(SCOPE, metadata.version(SCOPE)))
+        _added.setdefault(provider, {})[name] = processor
+    own = tuple(_added.get(provider, {}).values())
+    return Tracing(provider.get_tracer(SCOPE, metadata.version(SCOPE)), own)
 
 
 # What was added to a provider: it gives none back, and a second one would send all spans twice.
-_added: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+_added: WeakKeyDictionary[Any, dict[str, SpanProcessor]] = WeakKeyDictionary()
 
 
 def _resource(service: str, environment: str | None) -> Resource:

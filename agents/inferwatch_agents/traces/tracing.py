@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import get_current_span
@@ -12,9 +13,10 @@ from inferwatch_agents.traces.remote_spans import context_of
 from inferwatch_agents.traces.server_spans import ServerSpan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, MutableMapping, Sequence
 
     from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import Tracer
 
     from inferwatch_agents.calls import Call
@@ -24,8 +26,27 @@ if TYPE_CHECKING:
 class Tracing:
     """What the SDK asks for spans where traces are on."""
 
-    def __init__(self, tracer: Tracer) -> None:
+    def __init__(self, tracer: Tracer, processors: Sequence[SpanProcessor] = ()) -> None:
+        """Begin.
+
+        Args:
+            tracer: OpenTelemetry's.
+            processors: The SDK's own, in which spans may wait.
+        """
         self._tracer = tracer
+        self._processors = processors
+
+    def flush(self, seconds: float) -> None:
+        """Wait, so long at most, until the spans that wait in the SDK's own processors are gone."""
+
+        def run() -> None:
+            for processor in self._processors:
+                processor.force_flush()
+
+        # In a thread, because a collector that does not answer is waited for with each batch.
+        thread = threading.Thread(target=run, name="inferwatch-spans", daemon=True)
+        thread.start()
+        thread.join(seconds)
 
     def began(self, call: Call, fault: Callable[[str, BaseException], None]) -> None:
         """Begin a call's span; ``call.span`` ends it."""
