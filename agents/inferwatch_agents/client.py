@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 from inferwatch_agents.calls import SCHEMA, Call
 from inferwatch_agents.delivery import Delivery
 from inferwatch_agents.errors import ConfigurationError, PublishError
+from inferwatch_agents.experiments.exposures import Remembered
 from inferwatch_agents.following import Following
 from inferwatch_agents.metering import Metering
 from inferwatch_agents.metrics import metrics_of
@@ -65,6 +66,7 @@ class Client:
         answered: HTTP requests that ended and are not counted yet.
         traces: Begins spans; None where traces are off.
         scored: Models with their measured accuracy that the gauge does not show yet.
+        exposed: Who was told of as exposed.
     """
 
     def __init__(  # noqa: PLR0913  # the parts it is made of
@@ -89,6 +91,7 @@ class Client:
         self.answered: deque[Answered] = deque(maxlen=MAX_ANSWERED)
         self.traces = traces
         self.scored: deque[tuple[str, float]] = deque(maxlen=MAX_SCORED)
+        self.exposed = Remembered()
         self._calls: set[int] = set()
         self._prices = prices
         self._metering = Metering(metrics, self.fault)

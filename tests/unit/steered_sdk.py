@@ -9,6 +9,7 @@ from sdk_recorder import Recorder
 from inferwatch_agents.controls.control import Control
 from inferwatch_agents.controls.decisions import Controls
 from inferwatch_agents.experiments.definition import Experiment
+from inferwatch_agents.experiments.exposures import Remembered
 
 
 @dataclass
@@ -31,10 +32,12 @@ class SteeredSdk(Recorder):
     Attributes:
         following: What it was told.
         events: Schema and record of each event but calls.
+        exposed: Who was told of as exposed.
     """
 
     following: Told = field(default_factory=Told)
     events: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    exposed: Remembered = field(default_factory=Remembered)
 
     def emit(self, schema: str, record: Mapping[str, Any], at: int | None = None) -> None:
         """Keep it."""

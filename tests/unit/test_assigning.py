@@ -29,7 +29,6 @@ HALF = replace(PROMPT, coverage=0.5)
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(assigning, "_defined", {})
-    monkeypatch.setattr(assigning, "_exposed", Remembered())
     token = BELONGING.set(NOBODY)
     yield
     BELONGING.reset(token)

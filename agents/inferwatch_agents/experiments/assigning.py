@@ -11,7 +11,6 @@ from inferwatch_agents.calls import CURRENT
 from inferwatch_agents.context import BELONGING
 from inferwatch_agents.experiments.assignment import assigned
 from inferwatch_agents.experiments.definition import Experiment
-from inferwatch_agents.experiments.exposures import Remembered
 from inferwatch_agents.experiments.files import load_experiments
 from inferwatch_agents.times import micros
 from inferwatch_agents.trace_context import current_trace
@@ -27,7 +26,6 @@ EXPOSURE: Final = "exposure"
 CONVERSION: Final = "conversion"
 
 _defined: dict[str, Experiment] = {}
-_exposed = Remembered()
 
 
 def define(*experiments: Experiment | str | Path) -> None:
@@ -123,7 +121,7 @@ def _assigned(running: Client | None, key: str, user: str, now: datetime) -> Ass
 
 
 def _expose(running: Client, experiment: str, variant: str, user: str) -> None:
-    if _exposed.is_new(experiment, variant, user):
+    if running.exposed.is_new(experiment, variant, user):
         running.emit(EXPOSURE, _event(running, experiment, variant, user))
 
 
