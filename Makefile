@@ -43,9 +43,12 @@ demo: $(INSTALLED) ## Run the whole pipeline on this machine: make demo ARGS="--
 example: $(INSTALLED) ## Watch an example service and its load in the demo: make example ARGS="--seconds 60"
 	$(BIN)/inferwatch demo --run "$(BIN)/python examples/chat_service" $(ARGS)
 
+# Three processes for two cores, as many tests wait; in the order of the folders, so that the longest
+# begin first and not last.
 .PHONY: test
-test: $(INSTALLED) ## Run the tests that need nothing but .venv, on two processes
-	$(BIN)/python -m pytest -m "not kafka and not chaos and not external" -n 2 --dist loadfile $(ARGS)
+test: $(INSTALLED) ## Run the tests that need nothing but .venv, on three processes
+	$(BIN)/python -m pytest -m "not kafka and not chaos and not external" \
+		-n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-kafka
 test-kafka: $(INSTALLED) ## Run the tests on Apache Kafka and a registry (needs Java 21 and Maven)

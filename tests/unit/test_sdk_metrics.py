@@ -170,11 +170,14 @@ def test_the_error_rate_slides() -> None:
 def test_several_processes_are_one_service(tmp_path: Path) -> None:
     """Counters and things in progress are added up, and the worst error rate is shown."""
     program = """
-import os
+import os, sys
 import inferwatch_agents
+import structlog
 from inferwatch_agents import client
 from prometheus_client import REGISTRY
 from inferwatch_agents.exposition import exposition
+# The output is for the metrics alone.
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 inferwatch_agents.init("svc", kafka="127.0.0.1:1")
 children = []
 for number in range(2):
@@ -205,12 +208,9 @@ print(exposition()[1].decode())
         [sys.executable, "-c", program],
         env=environment, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
-    told = ended.stdout
-    # The log's lines come first.
-    text = told[told.index("# HELP") :]
     samples = {
         (sample.name, *sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(ended.stdout)
         for sample in family.samples
     }
     assert samples["ai_request_queue_size",] == 2
