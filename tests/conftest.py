@@ -9,6 +9,7 @@ import structlog
 from inferwatch.embedded.broker import EmbeddedBroker
 from inferwatch.embedded.kafka import ApacheKafka
 from inferwatch_agents import spool
+from inferwatch_agents.context import BELONGING, NOBODY
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,6 +20,12 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patched.setattr(spool, "MEMORY", folder)
         patched.setenv("INFERWATCH_STATE_DIR", str(folder))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _nobody() -> None:
+    """Forget whom an earlier test has said that calls are of."""
+    BELONGING.set(NOBODY)
 
 
 @pytest.fixture(autouse=True)
