@@ -90,7 +90,7 @@ def test_a_forked_child_does_not_keep_its_parent_alive(tmp_path: Path) -> None:
         child = int(pid_file.read_text())
         try:
             (claimed,) = spool(folder).claim()
-            assert claimed.told.made["request"] == 2000
+            assert claimed.told.made["request"] in {1999, 2000}
             os.kill(child, 0)
         finally:
             os.kill(child, signal.SIGKILL)
