@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from inferwatch_schemas.admin import topic_ids
+from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.columnar.burial import Burial
 from inferwatch_schemas.columnar.cursors import Cursors
 from inferwatch_schemas.columnar.patience import read_patiently
 from inferwatch_schemas.columnar.reader import ChunkReader
 from inferwatch_schemas.columnar.waits import Waits
-from inferwatch_schemas.errors import EmitError
+from inferwatch_schemas.errors import EmitError, SchemasError
 from inferwatch_streams import metrics
 from inferwatch_streams.blocks.partition import PartitionBlocks
 from inferwatch_streams.rows.row_format import RowFormat
@@ -76,6 +76,7 @@ class Aggregation:
         # Whether dead letters were sent that the broker may not have.
         self._buried = False
         self._flushing = asyncio.Lock()
+        self._admin: TopicAdmin | None = None
         self.cursors = Cursors(time.monotonic)
         self.waits = Waits(time.monotonic)
 
@@ -95,7 +96,9 @@ class Aggregation:
 
     def topic_ids(self, names: frozenset[str]) -> Mapping[str, str]:
         """See ``ChunkProcessor``."""
-        return topic_ids(self._settings.kafka, sorted(names), ADMIN_TIMEOUT_SECONDS)
+        if self._admin is None:
+            self._admin = TopicAdmin(self._settings.kafka, ADMIN_TIMEOUT_SECONDS)
+        return self._admin.ids(sorted(names))
 
     def assign(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
         """See ``ChunkProcessor``."""
@@ -195,10 +198,13 @@ class Aggregation:
                 rows count as changed again.
         """
         try:
-            for blocks in taken:
-                for signal, place, columns in blocks.take_changed():
-                    await self._rows.send(self._formats[signal].encode(place, columns))
-                    metrics.ROWS.labels(signal.name).inc(len(columns.versions))
+            changed = [row for blocks in taken for row in blocks.take_changed()]
+            await self._check_topics(
+                {(place.topic_id, signal.topic.name) for signal, place, _ in changed}
+            )
+            for signal, place, columns in changed:
+                await self._rows.send(self._formats[signal].encode(place, columns))
+                metrics.ROWS.labels(signal.name).inc(len(columns.versions))
             await self._rows.settle()
             await self._emitter.settle()
         except BaseException:
@@ -206,6 +212,29 @@ class Aggregation:
             for blocks in taken:
                 blocks.mark_all()
             raise
+
+    async def _check_topics(self, counted: set[tuple[str, str]]) -> None:
+        """Make sure that rows are of the topics whose ids they name, before they are sent.
+
+        A topic may have been deleted and created again, and its new log have grown beyond where the
+        old one was read to. What was fetched while its id was still the old one is the old one's.
+
+        Args:
+            counted: Id and name of each topic that the rows are of.
+
+        Raises:
+            EmitError: One is another now, or nobody says so.
+        """
+        if not counted:
+            return
+        names = frozenset(name for _, name in counted)
+        try:
+            ids = await asyncio.to_thread(self.topic_ids, names)
+        except SchemasError as error:
+            raise EmitError(f"whose rows they are is unknown: {error}") from error
+        if others := sorted(name for known, name in counted if ids.get(name, known) != known):
+            self.cursors.read_again = True
+            raise EmitError(f"created again, and begun anew: {', '.join(others)}")
 
     async def drain(self) -> None:
         """See ``ChunkProcessor``."""

@@ -16,7 +16,7 @@ from shown_rows import fields_of
 
 from inferwatch_schemas.columnar.chunk import Assignment, Chunk
 from inferwatch_schemas.columnar.cursors import Cursors
-from inferwatch_schemas.errors import EncodeError
+from inferwatch_schemas.errors import EncodeError, KafkaUnavailableError
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import AGGREGATES, DEAD_LETTERS, REQUESTS
 from inferwatch_schemas.wire import decode
@@ -47,7 +47,16 @@ class Worker:
             lambda: 1_700_000_000.0,
         )
         self.aggregation.cursors = Cursors(lambda: self.now)
+        self.ids: dict[str, str] | KafkaUnavailableError = {REQUESTS.name: TOPIC_ID}
+        self.aggregation.topic_ids = self.look_up  # type: ignore[method-assign]  # no Kafka here
         self.begin(0)
+
+    def look_up(self, names: frozenset[str]) -> dict[str, str]:
+        """What Kafka says of topics."""
+        assert names == {REQUESTS.name}
+        if isinstance(self.ids, KafkaUnavailableError):
+            raise self.ids
+        return self.ids
 
     def begin(self, start: int, lost_from: int | None = None) -> None:
         """Assign the partition from an offset on."""
@@ -155,6 +164,51 @@ def test_a_flush_sends_what_changed_and_raises_the_floor_to_the_open_block() -> 
         assert worker.durable == 25
         assert await worker.aggregation.flush()
         assert len(worker.emitter.delivered) == 3
+
+    run(case)
+
+
+def test_rows_of_a_topic_that_is_another_now_are_not_sent() -> None:
+    """What was counted may be of the new log; all is begun anew, and counted under its id."""
+
+    async def case(worker: Worker) -> None:
+        await worker.aggregation.process(requests(0, 25))
+        worker.ids = {REQUESTS.name: "another"}
+        assert not await worker.aggregation.flush()
+        assert (worker.floor, worker.counts, worker.aggregation.read_again) == (0, {}, True)
+        worker.aggregation.assign({AT: Assignment("another", 0, 0)})
+        await worker.aggregation.process(requests(0, 12))
+        assert await worker.aggregation.flush()
+        assert {row["topic_id"] for row in worker.rows.values()} == {"another"}
+        assert worker.counts == {0: 10, 1: 2}
+
+    run(case)
+
+
+def test_rows_of_a_topic_that_is_gone_are_sent() -> None:
+    """There is no other log that they could be of."""
+
+    async def case(worker: Worker) -> None:
+        await worker.aggregation.process(requests(0, 25))
+        worker.ids = {}
+        assert await worker.aggregation.flush()
+        assert worker.counts == {0: 10, 1: 10, 2: 5}
+
+    run(case)
+
+
+def test_rows_wait_until_it_is_known_whose_they_are() -> None:
+    """While Kafka does not say which topics these are, nothing is sent and nothing is lost."""
+
+    async def case(worker: Worker) -> None:
+        known, worker.ids = worker.ids, KafkaUnavailableError("away")
+        await worker.aggregation.process(requests(0, 25))
+        assert not await worker.aggregation.flush()
+        assert (worker.floor, worker.counts, worker.aggregation.read_again) == (0, {}, False)
+        worker.ids = known
+        await worker.aggregation.process(requests(25, 30))
+        assert await worker.aggregation.flush()
+        assert worker.counts == {0: 10, 1: 10, 2: 10}
 
     run(case)
 

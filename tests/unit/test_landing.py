@@ -20,12 +20,14 @@ from inferwatch_clickhouse.sink.landing import Landing
 from inferwatch_clickhouse.sink.settings import SinkSettings
 from inferwatch_schemas.columnar.chunk import Assignment, Chunk
 from inferwatch_schemas.columnar.cursors import Cursors
+from inferwatch_schemas.errors import KafkaUnavailableError
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import AGGREGATES, EXPERIMENTS, REQUESTS, TOPICS
 from inferwatch_schemas.wire import decode
 
 AT = (REQUESTS.name, PARTITION)
 AGGREGATES_AT = (AGGREGATES.name, PARTITION)
+IDS = {REQUESTS.name: TOPIC_ID, AGGREGATES.name: "log_a"}
 LIMIT_SECONDS = 20
 Case = Callable[["Sink"], Awaitable[None]]
 BAD = b"\7"
@@ -85,7 +87,16 @@ class Sink:
             lambda: 1_700_000_000.0,
         )
         self.landing.cursors = Cursors(lambda: self.now)
+        self.ids: dict[str, str] | KafkaUnavailableError = dict(IDS)
+        self.landing.topic_ids = self.look_up  # type: ignore[method-assign]  # no Kafka here
         self.begin(0)
+
+    def look_up(self, names: frozenset[str]) -> dict[str, str]:
+        """What Kafka says of topics."""
+        assert names == IDS.keys()
+        if isinstance(self.ids, KafkaUnavailableError):
+            raise self.ids
+        return self.ids
 
     def begin(self, start: int) -> None:
         """Assign a partition of requests from an offset on, and one of aggregates from 0."""
@@ -166,6 +177,44 @@ def test_it_reads_every_topic() -> None:
 
     async def case(sink: Sink) -> None:
         assert set(sink.landing.topics) == {topic.name for topic in TOPICS}
+
+    run(case)
+
+
+def test_records_of_a_topic_that_is_another_now_are_not_stored() -> None:
+    """They may be of the new log; all is begun anew, and stored under its id."""
+
+    async def case(sink: Sink) -> None:
+        await sink.landing.process(requests(0, 9))
+        sink.ids = IDS | {REQUESTS.name: "another"}
+        await sink.landing.flush()
+        await sink.landing.flush()
+        assert (sink.offsets, sink.floor, sink.landing.read_again) == ([], 0, True)
+        sink.landing.assign(
+            {AT: Assignment("another", 0, 0), AGGREGATES_AT: Assignment("log_a", 0, 0)}
+        )
+        await sink.landing.process(requests(0, 3))
+        await sink.landing.flush()
+        stored = sink.clickhouse.stored["requests_stored"]
+        assert sorted(stored) == [("another", PARTITION, at) for at in range(3)]
+
+    run(case)
+
+
+def test_records_wait_until_it_is_known_whose_they_are() -> None:
+    """While Kafka does not say which topics these are, nothing is stored and nothing is lost."""
+
+    async def case(sink: Sink) -> None:
+        sink.ids = KafkaUnavailableError("away")
+        await sink.landing.process(requests(0, 9))
+        await sink.landing.flush()
+        assert (sink.offsets, sink.floor, sink.landing.read_again) == ([], 0, False)
+        # One that is gone has no other log that they could be of.
+        sink.ids = {}
+        await sink.landing.process(requests(9, 12))
+        await sink.landing.flush()
+        await sink.landing.flush()
+        assert (sorted(sink.offsets), sink.floor) == (list(range(12)), 12)
 
     run(case)
 

@@ -12,14 +12,14 @@ import structlog
 from inferwatch_clickhouse.errors import ClickHouseError
 from inferwatch_clickhouse.sink import metrics
 from inferwatch_clickhouse.sink.loads import Load, Loads
-from inferwatch_schemas.admin import topic_ids
+from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.columnar.burial import Burial
 from inferwatch_schemas.columnar.cursors import Cursors
 from inferwatch_schemas.columnar.patience import read_patiently
 from inferwatch_schemas.columnar.reader import ChunkReader
 from inferwatch_schemas.columnar.reasons import TOMBSTONE
 from inferwatch_schemas.columnar.waits import Waits
-from inferwatch_schemas.errors import EmitError
+from inferwatch_schemas.errors import EmitError, SchemasError
 from inferwatch_schemas.topics import AGGREGATED, BY_NAME, TOPICS
 
 if TYPE_CHECKING:
@@ -47,10 +47,12 @@ class Batch:
     Attributes:
         positions: Of each partition, the offset up to which it holds everything.
         loads: Those that ClickHouse has not acknowledged.
+        checked: Whether they are known to be of the topics whose ids they name.
     """
 
     positions: dict[TopicPartition, int]
     loads: list[Load]
+    checked: bool = False
 
 
 class Landing:
@@ -82,6 +84,7 @@ class Landing:
         self._floors: dict[TopicPartition, int] = {}
         self._epoch = 0
         self._flushing = asyncio.Lock()
+        self._admin: TopicAdmin | None = None
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -99,7 +102,9 @@ class Landing:
 
     def topic_ids(self, names: frozenset[str]) -> Mapping[str, str]:
         """See ``ChunkProcessor``."""
-        return topic_ids(self._settings.kafka, sorted(names), ADMIN_TIMEOUT_SECONDS)
+        if self._admin is None:
+            self._admin = TopicAdmin(self._settings.kafka, ADMIN_TIMEOUT_SECONDS)
+        return self._admin.ids(sorted(names))
 
     def assign(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
         """See ``ChunkProcessor``."""
@@ -158,6 +163,8 @@ class Landing:
             if self._batch is None:
                 self._batch = Batch(dict(self._positions), self._loads.take())
             batch = self._batch
+            if not await self._check_topics(batch) or epoch != self._epoch:
+                return
             with self.waits.during("ClickHouse to take rows"):
                 while batch.loads:
                     if not await self._insert(batch.loads[0], epoch):
@@ -178,6 +185,29 @@ class Landing:
             self._floors = batch.positions
             for (topic, partition), offset in batch.positions.items():
                 metrics.POSITION.labels(topic, str(partition)).set(offset)
+
+    async def _check_topics(self, batch: Batch) -> bool:
+        """Whether a batch is of the topics whose ids it names, before it is inserted.
+
+        A topic may have been deleted and created again, and its new log have grown beyond where the
+        old one was read to. What was fetched while its id was still the old one is the old one's.
+        """
+        if batch.checked or not batch.loads:
+            return True
+        known = self._topic_ids
+        try:
+            with self.waits.during("Kafka to say which topics these are"):
+                ids = await asyncio.to_thread(self.topic_ids, frozenset(known))
+        except SchemasError as error:
+            log.warning("not inserted yet: topics cannot be looked up", error=str(error))
+            await asyncio.sleep(FIRST_BACKOFF_SECONDS)
+            return False
+        if any(ids.get(name, topic_id) != topic_id for name, topic_id in known.items()):
+            self.cursors.read_again = True
+            await asyncio.sleep(FIRST_BACKOFF_SECONDS)
+            return False
+        batch.checked = True
+        return True
 
     async def _insert(self, load: Load, epoch: int) -> bool:
         """Insert until it is done; False when the partitions were given away meanwhile."""
