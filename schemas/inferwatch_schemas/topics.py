@@ -30,6 +30,8 @@ class Topic:
         aggregated: Whether the aggregation counts it; it buries the bad records of these, and the
             sink those of all others.
         about: One sentence for ``inferwatch topics list``.
+        every_change_ms: In a compacted topic, how long every change of a key stays, in
+            milliseconds, for readers that want each and not only the newest.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Topic:
     published: bool
     aggregated: bool
     about: str
+    every_change_ms: int = 0
 
     def subject(self, schema: str) -> str:
         """Registry subject of one of its schemas.
@@ -55,6 +58,7 @@ class Topic:
 
     def config(self) -> dict[str, str]:
         """Kafka's own topic settings, as creation and comparison take them."""
+        lag = {"min.compaction.lag.ms": str(self.every_change_ms)} if self.every_change_ms else {}
         return {
             "cleanup.policy": self.cleanup,
             "retention.ms": str(self.retention_ms),
@@ -62,6 +66,7 @@ class Topic:
             # By a producer's clock, Kafka refuses what lies an hour ahead, and removes at once what
             # lies further behind than its retention.
             "message.timestamp.type": "LogAppendTime",
+            **lag,
         }
 
 
@@ -111,6 +116,22 @@ PRODUCER_ENDS: Final = Topic(
     "inferwatch.producer_ends", "service", ("producer_end",), 1, 30 * DAY_MS, "delete", 256 * KIB,
     published=True, aggregated=False, about="How many events a producer had made at its end.",
 )  # fmt: skip
+ALERTS: Final = Topic(
+    "inferwatch.alerts", "fingerprint, or silence/ and its id", ("alert", "silence"), 1, FOR_EVER,
+    "compact", 256 * KIB,
+    published=False, aggregated=False, about="The state of an alert, or a silence.",
+    every_change_ms=7 * DAY_MS,
+)  # fmt: skip
+INCIDENTS: Final = Topic(
+    "inferwatch.incidents", "incident id", ("incident",), 1, FOR_EVER, "compact", 1024 * KIB,
+    published=False, aggregated=False, about="The state of an incident.",
+    every_change_ms=7 * DAY_MS,
+)  # fmt: skip
+COMMANDS: Final = Topic(
+    "inferwatch.commands", "incident or alert id", ("command",), 1, 30 * DAY_MS, "delete",
+    256 * KIB,
+    published=False, aggregated=False, about="What people want done with alerts and incidents.",
+)  # fmt: skip
 AGGREGATES: Final = Topic(
     "inferwatch.aggregates", "signal and dimensions",
     (
@@ -129,7 +150,7 @@ DEAD_LETTERS: Final = Topic(
 
 TOPICS: Final = (
     REQUESTS, RESOURCES, EXPOSURES, CONVERSIONS, LOGS, SPANS, EVALUATIONS, DEVICE_EVENTS,
-    EXPERIMENTS, CONTROLS, PRODUCER_ENDS, AGGREGATES, DEAD_LETTERS,
+    EXPERIMENTS, CONTROLS, PRODUCER_ENDS, ALERTS, INCIDENTS, COMMANDS, AGGREGATES, DEAD_LETTERS,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in TOPICS}
 PUBLISHED: Final = tuple(topic for topic in TOPICS if topic.published)

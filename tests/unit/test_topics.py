@@ -9,10 +9,12 @@ from inferwatch_schemas.admin import TopicState, differences
 from inferwatch_schemas.topics import (
     AGGREGATED,
     AGGREGATES,
+    ALERTS,
     BY_NAME,
     CONTROLS,
     DEAD_LETTERS,
     EXPERIMENTS,
+    INCIDENTS,
     PUBLISHED,
     TOPICS,
     Topic,
@@ -89,10 +91,17 @@ def test_what_is_counted_is_published() -> None:
     assert not any(topic.published for topic in (AGGREGATES, DEAD_LETTERS))
 
 
+def test_every_change_of_an_alert_and_an_incident_stays_for_a_week() -> None:
+    """Whoever notifies may be away for that long, and still hears of what came and went."""
+    for topic in (ALERTS, INCIDENTS):
+        assert topic.config()["min.compaction.lag.ms"] == str(7 * 24 * 3600 * 1000)
+    assert "min.compaction.lag.ms" not in CONTROLS.config()
+
+
 def test_compacted_topics_keep_the_newest_for_ever() -> None:
     """What services are told is kept by key, in one partition, and no service writes it."""
     compacted = {topic for topic in TOPICS if topic.cleanup == "compact"}
-    assert compacted == {EXPERIMENTS, CONTROLS}
+    assert compacted == {EXPERIMENTS, CONTROLS, ALERTS, INCIDENTS}
     for topic in compacted:
         assert topic.config()["retention.ms"] == "-1"
         assert (topic.partitions, topic.published, topic.aggregated) == (1, False, False)
