@@ -15,3 +15,11 @@ class MissingCodecError(StreamsError):
 
 class UnsupportedVersionError(StreamsError):
     """An installed package is of a version whose internals are not known to fit."""
+
+
+class MatcherError(StreamsError):
+    """A matcher of labels is none; the message says what is wrong with it."""
+
+
+class ConfigurationError(StreamsError):
+    """A file of configuration cannot be used; the message names file, line and field."""

@@ -1,0 +1,1 @@
+"""Commands: what people and tools want done with alerts and incidents."""

@@ -1,0 +1,158 @@
+"""A YAML file held against a JSON Schema; what is wrong is told with its file, line and field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import jsonschema
+import yaml
+from jsonschema.exceptions import best_match
+
+from inferwatch_streams.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    Key = str | int
+
+MAX_BYTES: Final = 4 * 1024 * 1024
+MAX_FIELDS: Final = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a file.
+
+    Attributes:
+        line: Where, counted from 1.
+        field: What, as in ``rules[3].window``; empty for the file itself.
+        message: Why.
+    """
+
+    line: int
+    field: str
+    message: str
+
+
+class ConfigurationFile:
+    """A file that was read, and where in it each field stands.
+
+    Attributes:
+        name: The file, as it was named.
+        data: What it says.
+    """
+
+    def __init__(self, name: str, text: str, schema: Mapping[str, Any]) -> None:
+        """Read it.
+
+        Args:
+            name: What to call it in messages.
+            text: Its text.
+            schema: JSON Schema (draft 2020-12) that it must fulfil.
+
+        Raises:
+            ConfigurationError: It is no YAML, or does not fulfil the schema; tells of every field.
+        """
+        self.name = name
+        try:
+            node = yaml.compose(text, yaml.SafeLoader)
+            self.data: Any = yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            raise ConfigurationError(
+                f"{name}:{1 if mark is None else mark.line + 1}: {error.problem or error}"
+            ) from error
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise ConfigurationError(f"{name}: is no YAML: {error}") from error
+        self._lines: dict[tuple[Key, ...], int] = {}
+        self._twice: list[Problem] = []
+        if node is not None:
+            self._mark(node, (), node.start_mark.line + 1)
+        self.refuse(self._twice)
+        validator = jsonschema.Draft202012Validator(schema)
+        self.refuse(
+            Problem(self.line(path), shown(path), message)
+            for path, message in _failures(validator.iter_errors(self.data))
+        )
+
+    @classmethod
+    def read(cls, path: Path, schema: Mapping[str, Any]) -> ConfigurationFile:
+        """Read a file.
+
+        Raises:
+            ConfigurationError: As the constructor; or it cannot be read.
+        """
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+            text = data.decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+        if len(data) > MAX_BYTES:
+            raise ConfigurationError(f"{path}: is larger than {MAX_BYTES} bytes.")
+        return cls(str(path), text, schema)
+
+    def line(self, path: tuple[Key, ...]) -> int:
+        """Line of a field, or of the nearest that holds it, counted from 1."""
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path, 1)
+
+    def problem(self, path: tuple[Key, ...], message: str) -> Problem:
+        """Something that is wrong with a field beyond what the schema can say."""
+        return Problem(self.line(path), shown(path), message)
+
+    def refuse(self, problems: Iterable[Problem]) -> None:
+        """Refuse the file where there are any.
+
+        Raises:
+            ConfigurationError: There are; a line each, as ``rules.yaml:12: rules[3].window: why``.
+        """
+        found = sorted(set(problems), key=lambda problem: (problem.line, problem.field))
+        if found:
+            raise ConfigurationError(
+                "\n".join(
+                    ": ".join(
+                        part
+                        for part in (f"{self.name}:{each.line}", each.field, each.message)
+                        if part
+                    )
+                    for each in found
+                )
+            )
+
+    def _mark(self, node: yaml.Node, path: tuple[Key, ...], line: int) -> None:
+        if len(self._lines) >= MAX_FIELDS:
+            # A few lines of aliases of aliases can be billions of fields.
+            raise ConfigurationError(f"{self.name}: has more than {MAX_FIELDS} fields.")
+        self._lines[path] = line
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                inner = (*path, str(key.value))
+                at = key.start_mark.line + 1
+                if inner in self._lines and str(key.value) != "<<":
+                    self._twice.append(Problem(at, shown(inner), "is given twice"))
+                self._mark(value, inner, at)
+        elif isinstance(node, yaml.SequenceNode):
+            for number, value in enumerate(node.value):
+                self._mark(value, (*path, number), value.start_mark.line + 1)
+
+
+def shown(path: Iterable[Key]) -> str:
+    """A field's place as people write it: ``rules[3].window``."""
+    text = ""
+    for key in path:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text
+
+
+def _failures(
+    errors: Iterable[jsonschema.ValidationError],
+) -> Iterable[tuple[tuple[Key, ...], str]]:
+    for error in errors:
+        # Of several ways a field may be written, the one that was most likely meant.
+        meant = best_match(error.context) if error.context else None
+        told = error if meant is None else meant
+        yield tuple(told.absolute_path), told.message

@@ -1,0 +1,1 @@
+"""Incidents: alerts that belong together, who answers them, and what is done."""

@@ -1,0 +1,1 @@
+"""Rules: what is looked for in windows, as pure functions of them."""
