@@ -9,7 +9,14 @@ from typing import Final
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from inferwatch_clickhouse.tables import TABLES
+from inferwatch_schemas.topics import ALERTS, COMMANDS, INCIDENTS
+
 ANSWER_SECONDS: Final = 2.0
+SAID: Final = tuple(
+    TABLES[schema].view for topic in (ALERTS, INCIDENTS, COMMANDS) for schema in topic.schemas
+)
+"""Tables of what the pipeline itself says, and no producer sends."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,12 @@ class Meters:
     def landed_aggregates(self) -> int:
         """Aggregate rows among those that landed."""
         return sum(rows for table, rows in self.landed.items() if table.endswith("_aggregates"))
+
+    @property
+    def landed_events(self) -> int:
+        """What producers sent among the rows that landed."""
+        said = sum(self.landed.get(table, 0) for table in SAID)
+        return sum(self.landed.values()) - self.landed_aggregates - said
 
 
 NOTHING: Final = Meters(ready=False, events=0, aggregate_rows=0, landed={})
@@ -77,9 +90,8 @@ def arrived(sent: int, aggregation: Meters, sink: Meters) -> bool:
     A worker that was started anew counts from zero and reads its open blocks again, so all of
     these may only be larger than what was sent, never smaller.
     """
-    raw = sum(sink.landed.values()) - sink.landed_aggregates
     return (
         aggregation.events >= sent
-        and raw >= sent
+        and sink.landed_events >= sent
         and sink.landed_aggregates >= aggregation.aggregate_rows
     )

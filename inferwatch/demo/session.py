@@ -23,7 +23,7 @@ from inferwatch_agents.host.agent import HostAgent
 from inferwatch_agents.host.nvml import PynvmlLibrary
 from inferwatch_agents.host.settings import AgentSettings
 from inferwatch_agents.publisher import Publisher
-from inferwatch_clickhouse import queries
+from inferwatch_clickhouse import alerting, queries
 from inferwatch_clickhouse.client import ClickHouse
 from inferwatch_clickhouse.errors import ClickHouseUnavailableError
 from inferwatch_schemas.registry import open_registry
@@ -120,6 +120,7 @@ class Session:
         self._stop = stop
         self._console = console
         self._began = time.monotonic()
+        self._since = datetime.now(UTC)
         self._clickhouse = ClickHouse(stack.clickhouse)
         registry = open_registry(plan.registry_url)
         self._publisher = Publisher(stack.kafka, registry)
@@ -249,15 +250,21 @@ class Session:
         until: datetime | None = None
         rates: tuple[queries.ServiceRates, ...] = ()
         buried: dict[str, int] = {}
+        alerts: tuple[alerting.ShownAlert, ...] = ()
+        incidents: tuple[alerting.ShownIncident, ...] = ()
         news = list(self._news)[-NEWS_LINES:]
         try:
             until = self._newest()
             if until is not None:
                 rates = queries.service_rates(self._clickhouse, until, max(1.0, seconds))
             buried = queries.dead_letters_by_reason(self._clickhouse)
+            alerts = alerting.alerts_now(self._clickhouse, self._since)
+            incidents = alerting.incidents_now(self._clickhouse, self._since)
         except ClickHouseUnavailableError as error:
             news.append(str(error))
-        return view.Snapshot(until, seconds, rates, sent, max(0, sent - counted), buried, news)
+        return view.Snapshot(
+            until, seconds, rates, sent, max(0, sent - counted), buried, news, alerts, incidents
+        )
 
     def _newest(self) -> datetime | None:
         latest = queries.latest_window(self._clickhouse)

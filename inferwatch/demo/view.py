@@ -12,6 +12,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from inferwatch.demo.alerting_view import alerting_lines
+from inferwatch_clickhouse.alerting import ShownAlert, ShownIncident
 from inferwatch_clickhouse.queries import ServiceRates, Totals
 
 MANY_ERRORS: Final = 0.05
@@ -35,6 +37,8 @@ class Snapshot:
         behind: Of these, how many are not yet counted.
         dead_letters: Records that could not be read, by reason.
         news: Lines to show below the table, oldest first.
+        alerts: Those that fire, and those that did of late.
+        incidents: Those that are open, and those that were of late.
     """
 
     until: datetime | None
@@ -44,6 +48,8 @@ class Snapshot:
     behind: int
     dead_letters: dict[str, int] = field(default_factory=dict)
     news: Sequence[str] = ()
+    alerts: Sequence[ShownAlert] = ()
+    incidents: Sequence[ShownIncident] = ()
 
 
 def seconds_text(value: float | None) -> str:
@@ -72,7 +78,8 @@ def live(shot: Snapshot, console: Console) -> RenderableType:
     room = console.options.update(max_width=ANY_WIDTH)
     if Measurement.get(console, room, shown).maximum > console.width:
         return Group(*(Text(line) for line in (*plain_lines(shot), *shot.news)))
-    return Group(shown, *(Text(line) for line in (status_line(shot), *shot.news)))
+    alerting = alerting_lines(shot.alerts, shot.incidents)
+    return Group(shown, *(Text(line) for line in (status_line(shot), *alerting, *shot.news)))
 
 
 def table(shot: Snapshot) -> Table:
@@ -106,7 +113,8 @@ def plain_lines(shot: Snapshot) -> list[str]:
         for rate in shot.rates
     ]
     when = "" if shot.until is None else f"until {shot.until:%Y-%m-%d %H:%M:%S} UTC: "
-    return [f"{when}{status_line(shot)}", *(f"  {line}" for line in lines)]
+    alerting = alerting_lines(shot.alerts, shot.incidents)
+    return [f"{when}{status_line(shot)}", *(f"  {line}" for line in (*lines, *alerting))]
 
 
 def summary_lines(totals: Totals, data: Path, *, place: str = "folder") -> list[str]:

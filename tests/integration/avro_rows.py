@@ -16,7 +16,7 @@ _KAFKA_FIELDS = (
     {"name": "kafka_partition", "type": "int"},
     {"name": "kafka_offset", "type": "long"},
 )
-_ZEROS = {"string": "", "int": 0, "long": 0, "double": 0.0, "bytes": b""}
+_ZEROS = {"string": "", "int": 0, "long": 0, "double": 0.0, "bytes": b"", "boolean": False}
 
 
 def _zero(avro: Any) -> Any:

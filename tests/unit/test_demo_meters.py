@@ -68,6 +68,7 @@ def test_arrived_when_all_is_counted_and_landed() -> None:
         (10, replace(COUNTED, events=9), LANDED),
         (10, replace(COUNTED, aggregate_rows=6), LANDED),
         (10, COUNTED, replace(LANDED, landed={**LANDED.landed, "requests": 8})),
+        (10, COUNTED, replace(LANDED, landed={**LANDED.landed, "requests": 8, "alerts": 5})),
         (10, NOTHING, LANDED),
         (10, COUNTED, NOTHING),
     ],

@@ -17,6 +17,7 @@ from inferwatch.demo.view import (
     summary_lines,
     table,
 )
+from inferwatch_clickhouse.alerting import ShownAlert, ShownIncident
 from inferwatch_clickhouse.queries import ServiceRates, Totals
 
 RATES = ServiceRates(
@@ -154,3 +155,52 @@ def test_summary_of_everything() -> None:
         "  7 evaluations",
         "  44 measurements of resources",
     ]
+
+
+AT = datetime(2026, 1, 2, 3, 4, 0, tzinfo=UTC)
+ALERT = ShownAlert(
+    status="firing", severity="critical", rule="HighErrorRate", labels=(("service", "chat"),),
+    summary="chat: 88 % of requests fail", runbook_url="docs/runbooks/high-error-rate.md",
+    fired_at=AT, resolved_at=None, kept_quiet=False,
+)  # fmt: skip
+INCIDENT = ShownIncident(
+    incident_id="i1", priority="P1", status="open", title="chat fails",
+    probable_cause="GPU 0 of host a is full", runbook_url="docs/runbooks/gpu.md", opened_at=AT,
+    acknowledge_by=datetime(2026, 1, 2, 3, 9, 0, tzinfo=UTC), acknowledged_by=None,
+    resolved_at=None, alerts=2, actions=(("collect_logs", "succeeded"),),
+)  # fmt: skip
+
+
+def test_incidents_and_alerts_are_told_with_cause_and_runbook() -> None:
+    """On a terminal and in plain lines alike, between the status and the news."""
+    shot = replace(SHOT, alerts=(ALERT,), incidents=(INCIDENT,))
+    expected = [
+        "INCIDENT P1 open i1: chat fails (since 03:04:00, to be taken by 03:09:00, alerts: 2)",
+        "  probable cause: GPU 0 of host a is full",
+        "  runbook: docs/runbooks/gpu.md",
+        "  response: collect_logs succeeded",
+        (
+            "FIRING critical: chat: 88 % of requests fail"
+            " (since 03:04:00, runbook: docs/runbooks/high-error-rate.md)"
+        ),
+    ]
+    assert plain_lines(shot)[-5:] == [f"  {line}" for line in expected]
+    text = " ".join(shown(140, shot).split())
+    for line in expected:
+        assert " ".join(line.split()) in text
+
+
+def test_what_is_over_says_until_when() -> None:
+    """A resolved alert needs no runbook; what is kept from people says so."""
+    over = replace(ALERT, status="resolved", resolved_at=AT)
+    taken = replace(INCIDENT, acknowledged_by="kim", actions=(), runbook_url=None)
+    quiet = replace(ALERT, kept_quiet=True, runbook_url=None)
+    lines = plain_lines(replace(SHOT, alerts=(over, quiet), incidents=(taken,)))
+    assert "taken by kim" in lines[-4]
+    assert lines[-2].endswith("requests fail (resolved 03:04:00)")
+    assert lines[-1].endswith("requests fail (since 03:04:00, kept quiet)")
+
+
+def test_of_many_alerts_the_first_are_told() -> None:
+    """The others are counted."""
+    assert plain_lines(replace(SHOT, alerts=(ALERT,) * 11))[-1] == "  ... and 3 more alerts"

@@ -8,7 +8,8 @@
 --   SELECT * FROM incidents_now WHERE status != 'resolved'
 --
 -- Of two processes that wrote at a time, as after a pause of one, the later claim's holds (epoch);
--- what the other wrote after that claim is here too, and in none of the views ..._now.
+-- what the other wrote after that claim is here too, and in none of the views ..._now. These are of
+-- the newest topic alone: what a topic said that was since deleted and created again holds no more.
 
 CREATE TABLE IF NOT EXISTS alerts_stored
 (
@@ -54,8 +55,9 @@ SETTINGS do_not_merge_across_partitions_select_final = 1;
 CREATE OR REPLACE VIEW alerts_now AS
 SELECT *
 FROM alerts
+WHERE kafka_topic_id = (SELECT argMax(kafka_topic_id, inserted_at) FROM alerts_stored)
 ORDER BY epoch DESC, kafka_offset DESC
-LIMIT 1 BY kafka_topic_id, fingerprint;
+LIMIT 1 BY fingerprint;
 
 CREATE TABLE IF NOT EXISTS silences_stored
 (
@@ -173,5 +175,6 @@ SETTINGS do_not_merge_across_partitions_select_final = 1;
 CREATE OR REPLACE VIEW incidents_now AS
 SELECT *
 FROM incidents
+WHERE kafka_topic_id = (SELECT argMax(kafka_topic_id, inserted_at) FROM incidents_stored)
 ORDER BY epoch DESC, kafka_offset DESC
-LIMIT 1 BY kafka_topic_id, incident_id;
+LIMIT 1 BY incident_id;
