@@ -119,7 +119,7 @@ def incidents_now(clickhouse: ClickHouse, since: datetime) -> tuple[ShownInciden
         ClickHouseRefusedError: The views are missing: the database is not migrated.
     """
     rows = clickhouse.query(_INCIDENTS, {"since": _text(since)})
-    return tuple(ShownIncident(*row, _pairs(actions)) for *row, actions in rows)
+    return tuple(ShownIncident(*row[:-1], _pairs(row[-1])) for row in rows)
 
 
 def _pairs(tuples: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
