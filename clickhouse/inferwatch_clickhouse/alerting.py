@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from inferwatch_clickhouse.client import ClickHouse
 
 # Worst first; what is over stands last.
@@ -119,10 +121,11 @@ def incidents_now(clickhouse: ClickHouse, since: datetime) -> tuple[ShownInciden
         ClickHouseRefusedError: The views are missing: the database is not migrated.
     """
     rows = clickhouse.query(_INCIDENTS, {"since": _text(since)})
-    return tuple(ShownIncident(*row[:-1], _pairs(row[-1])) for row in rows)
+    incidents = (ShownIncident(*row) for row in rows)
+    return tuple(replace(each, actions=_pairs(each.actions)) for each in incidents)
 
 
-def _pairs(tuples: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _pairs(tuples: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     return tuple((first, second) for first, second in tuples)
 
 
