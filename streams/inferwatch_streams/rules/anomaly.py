@@ -26,7 +26,7 @@ def evaluate(rule: Anomaly, tick: Tick) -> list[Finding]:
     judged = robust_seasonals(
         found.values[:, :-1],
         found.values[:, -1],
-        period=None if rule.season is None else rule.season // rule.window,
+        period=rule.season // rule.window or None,
         threshold=rule.score,
     )
     above = (judged.score >= rule.score) & (rule.direction != BELOW)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from inferwatch_streams.rules.finding import Finding
     from inferwatch_streams.statistics.burn_rate import BurnPair
 
+DEFAULT_P_VALUE, DEFAULT_SCORE, DEFAULT_DIRECTION = 0.001, 4.0, "both"
 #: What an alert's condition does not depend on.
 MANNER: Final = (
     "severity", "pending", "keep_firing", "cooldown", "summary", "description", "runbook",
@@ -169,7 +170,7 @@ class Change(_Common):
     increase: float = math.inf
     decrease: float = 0.0
     at_least: float = 0.0
-    p_value: float = 0.001
+    p_value: float = DEFAULT_P_VALUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +220,7 @@ class Anomaly(_Common):
         measure: What is looked at.
         window: Length of each value's window; the newest whole one is judged.
         history: How far back the past reaches.
-        season: After which time the past repeats itself; None where it does not.
+        season: After which time the past repeats itself; 0 where it does not.
         score: From how many robust standard deviations on.
         direction: above, below or both.
     """
@@ -229,9 +230,9 @@ class Anomaly(_Common):
     measure: str
     window: int
     history: int
-    season: int | None = None
-    score: float = 4.0
-    direction: str = "both"
+    season: int = 0
+    score: float = DEFAULT_SCORE
+    direction: str = DEFAULT_DIRECTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Lengths of time as rules spell them, ``30s``, ``5m``, ``3d``, and as code has them: microseconds."""
+"""Lengths of time: as rules spell them, ``30s``, ``5m``, ``3d``, and in microseconds, as code."""
 
 from __future__ import annotations
 

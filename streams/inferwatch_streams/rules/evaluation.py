@@ -43,7 +43,7 @@ _EVALUATE: Final[Mapping[str, Callable[[Any, Tick], list[Finding]]]] = {
     "function": function.evaluate,
 }
 SLOW: Final = ("change", "forecast", "anomaly", "completeness")
-"""Kinds that look far back: evaluated at whole minutes, and what they found stands until the next."""
+"""Kinds that look far back: evaluated at whole minutes; what they found holds until the next."""
 
 
 def evaluate(rule: Rule, windows: Windows, at: int, gaps: Gaps | None = None) -> Sequence[Finding]:

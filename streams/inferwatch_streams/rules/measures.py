@@ -169,7 +169,7 @@ def _made(totals: Totals) -> Floats:
     return totals.measures["requests"] - _blocked(totals)
 
 
-BLOCKED: Final = ("error_type_counts.circuit_open", "error_type_counts.load_shed")
+BLOCKED: Final = ("error_types:circuit_open", "error_types:load_shed")
 """Error types of calls that a control stopped (docs/controls.md)."""
 _ACCURACY: Final = (Matcher("metric", "=", "accuracy"),)
 _FEEDBACK: Final = (Matcher("kind", "=", "user_feedback"),)
