@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.errors import MatcherError
 from inferwatch_streams.rules.burn_rate import SLIS
-from inferwatch_streams.rules.checking_kinds import of_kind, of_windows
+from inferwatch_streams.rules.checking_kinds import of_kind, of_numbers, of_windows
 from inferwatch_streams.rules.completeness import DIMENSIONS
 from inferwatch_streams.rules.measure import dimensions_of
 from inferwatch_streams.rules.measures import MEASURES
@@ -56,6 +56,7 @@ def problems(
 def _of_rule(rule: Fields, folder: Path | None) -> Found:
     yield from _dimensions(rule)
     yield from _labels(rule)
+    yield from of_numbers(rule)
     yield from of_windows(rule)
     yield from of_kind(rule)
     yield from _texts(rule)
