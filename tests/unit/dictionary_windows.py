@@ -45,7 +45,7 @@ class DictionaryWindows:
         self._groups: dict[object, tuple[tuple[str, ...], ...]] = {}
         self.asked = 0
 
-    def add(  # noqa: PLR0913  # a row has these parts
+    def add(  # a row has these parts
         self,
         signal: str,
         group: Mapping[str, str],
@@ -68,7 +68,7 @@ class DictionaryWindows:
                 fields.setdefault(count, len(values))
         self.rows[SIGNALS[signal].name].append(Row(whole, at // SLOT * SLOT, fields, bins))
 
-    def calls(  # noqa: PLR0913  # a call has these parts
+    def calls(  # noqa: PLR0913, PLR0917  # a call has these parts
         self,
         group: Mapping[str, str],
         at: int,
