@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+import re
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
@@ -184,6 +185,22 @@ def test_a_name_that_is_given_twice_is_told(tmp_path: Path) -> None:
     """With the rule that has it already."""
     (found,) = refusals(tmp_path, text=GOOD + GOOD.removeprefix("rules:\n"))
     assert found == "9: rules[1].name: 'errors' is the name of rules[0], too"
+
+
+def test_the_rules_in_the_documents_are_sound(tmp_path: Path) -> None:
+    """Each example can be copied; only its own runbooks it cannot bring along."""
+    document = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", document, flags=re.DOTALL)
+    for number, text in enumerate(examples):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text, encoding="utf-8")
+        assert read_rules(path)
+    named = "".join(document.partition("## Measures")[2].partition("## The rules")[0].split())
+    for name in MEASURES:
+        short = re.sub(r"^.*(?=_p9|_mean)", "", name)
+        resource = re.fullmatch(r"(avg|max|min)\(.*\)", name)
+        assert f"`{name}`" in named or f"`{short}`" in named or resource, name
+    assert all(f"`{kind}`" in document for kind in KINDS)
 
 
 def test_shipped_rules_can_be_kept_replaced_and_left_out(tmp_path: Path) -> None:
