@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -407,6 +408,7 @@ def test_an_unusual_hour_is_found_beside_the_same_hour_of_other_days() -> None:
         for direction in ("both", "above", "below")
     }  # fmt: skip
     found = {name: labels(evaluated(rule, windows, NOW)) for name, rule in rules.items()}
+    assert evaluated(replace(rules["above"], at_least=1.0), windows, NOW) == []
     assert found == {
         "both": [{"service": "mute"}, {"service": "spike"}],
         "above": [{"service": "spike"}],
