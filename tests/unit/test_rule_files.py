@@ -110,7 +110,7 @@ def test_every_kind_can_be_written_read_and_described(tmp_path: Path) -> None:
         (["summary: '{service.__class__}'"], "9: rules[0].summary: {service.__class__} is no"),
         (["summary: '{value:99999999}'"], "9: rules[0].summary: {value} is no field"),
         (["summary: '{'"], "9: rules[0].summary: "),
-        (["labels: {service: x}"], "9: rules[0].labels.service: is a label of the alert"),
+        (["labels: {service: x}"], "9: rules[0].labels.service: is a name that the alert"),
         (["labels: {1: x}"], "9: rules[0].labels: 1 is not of type 'string'"),
         (["group_by: [team]"], "9: rules[0].group_by[0]: 'team' is no label of this rule's alerts"),
         (["runbook: gone.md"], "9: rules[0].runbook: there is no file gone.md beside this one"),

@@ -303,6 +303,9 @@ def test_a_version_is_held_against_the_one_it_replaced() -> None:
     )
     (found,) = evaluated(rule, windows, NOW)
     assert (found.labels["model"], found.details["other"]) == ("new", "old")
+    beside = with_latencies(DAY, 1.8)
+    beside.calls({"service": "a", "model": "old"}, NOW - SECOND, 1000)
+    assert evaluated(rule, beside, NOW) == []
     named = Change(
         **BASE, measure="latency_p50", window=10 * MINUTE, increase=1.5, by=BY,
         against=Against(dimension="model", value="old"),
