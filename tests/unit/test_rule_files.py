@@ -1,6 +1,5 @@
 """Files of rules: what they say becomes rules, and what is wrong is told with line and field."""
 
-import contextlib
 import copy
 import json
 import re
@@ -21,7 +20,7 @@ from inferwatch_streams.configuration.file import ConfigurationFile
 from inferwatch_streams.errors import ConfigurationError
 from inferwatch_streams.rules import function
 from inferwatch_streams.rules.burn_rate import SLIS
-from inferwatch_streams.rules.checking import problems
+from inferwatch_streams.rules.completeness import Gap
 from inferwatch_streams.rules.definition import KINDS, Change, Function, Threshold
 from inferwatch_streams.rules.described import row_of
 from inferwatch_streams.rules.difference import difference
@@ -30,7 +29,7 @@ from inferwatch_streams.rules.evaluation import Evaluator
 from inferwatch_streams.rules.finding import Finding
 from inferwatch_streams.rules.measure import EVENTS, SIGNALS
 from inferwatch_streams.rules.measures import MEASURES
-from inferwatch_streams.rules.reading import default_rules, read_rules, schema
+from inferwatch_streams.rules.reading import default_rules, read_rules, rules_in, schema
 from inferwatch_streams.rules.texts import DETAILS, duration_in_words, rendered
 
 GOOD = """\
@@ -243,20 +242,56 @@ JUNK = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=100)
+@settings(max_examples=150)
 @given(data=st.data())
-def test_whatever_a_file_says_is_read_or_refused(data: st.DataObject) -> None:
-    """By the one error that tells of it."""
+def test_whatever_a_file_says_is_refused_or_can_be_evaluated(data: st.DataObject) -> None:
+    """By the one error that tells of it; a rule that is taken does not fail."""
     everything: dict[str, Any] = copy.deepcopy(_PARSED)
     rule = data.draw(st.sampled_from(everything["rules"]))
-    field = data.draw(st.sampled_from(sorted(schema()["$defs"]["rule"]["properties"])))
-    rule[field] = data.draw(JUNK)
-    text = json.dumps({"rules": [rule]})
-    with contextlib.suppress(ConfigurationError):
-        file = ConfigurationFile("r.yaml", text, schema())
-        file.refuse(problems(file, folder=Path()))
+    allowed = next(
+        each for each in _KINDS if each["if"]["properties"]["kind"]["const"] == rule["kind"]
+    )
+    for field in data.draw(
+        st.lists(st.sampled_from(sorted(allowed["then"]["properties"])), max_size=2)
+    ):
+        rule[field] = data.draw(st.one_of(JUNK, st.sampled_from(list(_SENSE.get(field, [None])))))
+    try:
+        file = ConfigurationFile("r.yaml", json.dumps({"rules": [rule]}), schema())
+        rules = rules_in(file, folder=Path())
+    except ConfigurationError:
+        return
+    found = Evaluator(_NoGaps()).tick(rules, _BUSY, NOW)
+    assert found.failures == {}
+    for each in found.findings[rule["name"]]:
+        assert all(isinstance(text, str) for text in rules[0].render(each))
 
 
+class _NoGaps:
+    def gaps(self, start: int, end: int) -> list[Gap]:
+        assert start < end
+        return [Gap("t", "s", "p", 10, 5)]
+
+
+def _busy() -> DictionaryWindows:
+    windows = DictionaryWindows()
+    for minute in (0, 1, 2, 30, 60, 1440, 10_080):
+        for model in ("m", "n"):
+            at = NOW - minute * MINUTE - SECOND
+            windows.calls({"service": "a", "model": model}, at, 9, errors=minute % 7, usd=minute)
+            windows.samples({"host": "h", "device": "d", "metric": "disk_used_bytes"}, at, minute)
+            windows.samples({"host": "h", "device": "d", "metric": "disk_total_bytes"}, at, 100)
+    return windows
+
+
+_BUSY = _busy()
+_KINDS = schema()["$defs"]["rule"]["allOf"]
+_SENSE = {
+    "measure": MEASURES, "sli": SLIS, "signal": SIGNALS, "where": [["service=a"], ["host!=x"]],
+    "by": [["service"], ["service", "model"], ["host", "device"], ["topic"]],
+    "window": ["10s", "10m", "1h", "1d", "3d"], "against": ["before", "yesterday", "last_week"],
+    "min_samples": [1, 5], "above": [-1, 0], "limit": [-1, 0], "decrease": [0.5], "score": [0.1],
+    "season": ["1h", "1d"], "history": ["10h", "2d"], "summary": ["{value} {threshold:.1f}"],
+}  # fmt: skip
 _PARSED = yaml.safe_load(ONE_OF_EACH)
 
 
