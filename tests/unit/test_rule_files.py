@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from inferwatch_streams.alerts.alert import SEVERITIES
-from inferwatch_streams.configuration.file import ConfigurationFile
 from inferwatch_streams.errors import ConfigurationError
 from inferwatch_streams.rules import function
 from inferwatch_streams.rules.burn_rate import SLIS
@@ -29,7 +28,7 @@ from inferwatch_streams.rules.evaluation import Evaluator
 from inferwatch_streams.rules.finding import Finding
 from inferwatch_streams.rules.measure import EVENTS, SIGNALS
 from inferwatch_streams.rules.measures import MEASURES
-from inferwatch_streams.rules.reading import default_rules, read_rules, rules_in, schema
+from inferwatch_streams.rules.reading import default_rules, read_rules, schema
 from inferwatch_streams.rules.texts import DETAILS, duration_in_words, rendered
 
 GOOD = """\
@@ -244,7 +243,9 @@ JUNK = st.one_of(
 
 @settings(max_examples=150)
 @given(data=st.data())
-def test_whatever_a_file_says_is_refused_or_can_be_evaluated(data: st.DataObject) -> None:
+def test_whatever_a_file_says_is_refused_or_can_be_evaluated(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     """By the one error that tells of it; a rule that is taken does not fail."""
     everything: dict[str, Any] = copy.deepcopy(_PARSED)
     rule = data.draw(st.sampled_from(everything["rules"]))
@@ -255,9 +256,10 @@ def test_whatever_a_file_says_is_refused_or_can_be_evaluated(data: st.DataObject
         st.lists(st.sampled_from(sorted(allowed["then"]["properties"])), max_size=2)
     ):
         rule[field] = data.draw(st.one_of(JUNK, st.sampled_from(list(_SENSE.get(field, [None])))))
+    path = tmp_path_factory.getbasetemp() / "drawn.yaml"
+    path.write_text(json.dumps({"rules": [rule]}), encoding="utf-8")
     try:
-        file = ConfigurationFile("r.yaml", json.dumps({"rules": [rule]}), schema())
-        rules = rules_in(file, folder=Path())
+        rules = read_rules(path)
     except ConfigurationError:
         return
     found = Evaluator(_NoGaps()).tick(rules, _BUSY, NOW)

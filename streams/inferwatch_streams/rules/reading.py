@@ -64,7 +64,9 @@ def default_rules() -> tuple[Rule, ...]:
         ConfigurationError: The file that is shipped is wrong.
     """
     text = (_HERE / "default_rules.yaml").read_text(encoding="utf-8")
-    return rules_in(ConfigurationFile("default_rules.yaml", text, schema()), folder=None)
+    file = ConfigurationFile("default_rules.yaml", text, schema())
+    file.refuse(problems(file, folder=None))
+    return tuple(_rule(each) for each in file.data["rules"])
 
 
 def read_rules(path: Path) -> tuple[Rule, ...]:
@@ -73,21 +75,9 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
     Raises:
         ConfigurationError: It cannot be read, or is wrong; a line for each field.
     """
-    return rules_in(ConfigurationFile.read(path, schema()), folder=path.parent)
-
-
-def rules_in(file: ConfigurationFile, *, folder: Path | None) -> tuple[Rule, ...]:
-    """The rules of a file that fulfils the schema.
-
-    Args:
-        file: The file.
-        folder: Where runbooks that are a path are looked for; None to look for none.
-
-    Raises:
-        ConfigurationError: Something is wrong with it; a line for each field.
-    """
+    file = ConfigurationFile.read(path, schema())
     shipped = default_rules() if file.data.get("defaults") else ()
-    file.refuse(problems(file, folder=folder, shipped=[rule.name for rule in shipped]))
+    file.refuse(problems(file, folder=path.parent, shipped=[rule.name for rule in shipped]))
     own = [_rule(each) for each in file.data["rules"]]
     replaced = {rule.name for rule in own} | set(file.data.get("without", ()))
     rules = [*(rule for rule in shipped if rule.name not in replaced), *own]
