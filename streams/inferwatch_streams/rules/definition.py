@@ -241,7 +241,7 @@ class Anomaly(_Common):
     season: int = 0
     score: float = DEFAULT_SCORE
     direction: str = DEFAULT_DIRECTION
-    at_least: float = -math.inf
+    at_least: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
