@@ -234,28 +234,43 @@ def test_the_schema_knows_what_the_code_knows() -> None:
         assert kind["then"]["properties"].keys() <= rule.keys()
 
 
+_KINDS = schema()["$defs"]["rule"]["allOf"]
+_SENSE = {
+    "measure": MEASURES, "sli": SLIS, "signal": SIGNALS, "where": [["service=a"], ["host!=x"]],
+    "by": [["service"], ["service", "model"], ["host", "device"], ["topic"]],
+    "window": ["10s", "10m", "1h", "1d", "3d"], "against": ["before", "yesterday", "last_week"],
+    "min_samples": [1, 5], "above": [-1, 0], "limit": [-1, 0], "decrease": [0.5], "score": [0.1],
+    "season": ["1h", "1d"], "history": ["10h", "2d"], "summary": ["{value} {threshold:.1f}"],
+}  # fmt: skip
+_PARSED = yaml.safe_load(ONE_OF_EACH)
+_LETTERS = st.text("az{:} é", max_size=8)
 JUNK = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8),
+    st.none(), st.booleans(), st.integers(), st.floats(), _LETTERS,
     st.sampled_from(["0s", "10s", "999999999d", "1h", "{", "{value!r}", "service=a", "before"]),
-    st.lists(st.text(max_size=3), max_size=2), st.dictionaries(st.text(max_size=3), st.integers()),
+    st.lists(_LETTERS, max_size=2), st.dictionaries(_LETTERS, st.integers(), max_size=2),
 )  # fmt: skip
 
 
-@settings(max_examples=150)
-@given(data=st.data())
+@st.composite
+def drawn_rules(draw: st.DrawFn) -> dict[str, Any]:
+    """A rule of some kind, two fields of which say anything."""
+    rule: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(_PARSED["rules"])))
+    (allowed,) = (
+        sorted(each["then"]["properties"])
+        for each in _KINDS
+        if each["if"]["properties"]["kind"]["const"] == rule["kind"]
+    )
+    for field in draw(st.lists(st.sampled_from(allowed), max_size=2)):
+        rule[field] = draw(st.one_of(JUNK, st.sampled_from(list(_SENSE.get(field, [None])))))
+    return rule
+
+
+@settings(max_examples=150, deadline=None)
+@given(rule=drawn_rules())
 def test_whatever_a_file_says_is_refused_or_can_be_evaluated(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, rule: dict[str, Any]
 ) -> None:
     """By the one error that tells of it; a rule that is taken does not fail."""
-    everything: dict[str, Any] = copy.deepcopy(_PARSED)
-    rule = data.draw(st.sampled_from(everything["rules"]))
-    allowed = next(
-        each for each in _KINDS if each["if"]["properties"]["kind"]["const"] == rule["kind"]
-    )
-    for field in data.draw(
-        st.lists(st.sampled_from(sorted(allowed["then"]["properties"])), max_size=2)
-    ):
-        rule[field] = data.draw(st.one_of(JUNK, st.sampled_from(list(_SENSE.get(field, [None])))))
     path = tmp_path_factory.getbasetemp() / "drawn.yaml"
     path.write_text(json.dumps({"rules": [rule]}), encoding="utf-8")
     try:
@@ -286,17 +301,9 @@ def _busy() -> DictionaryWindows:
 
 
 _BUSY = _busy()
-_KINDS = schema()["$defs"]["rule"]["allOf"]
-_SENSE = {
-    "measure": MEASURES, "sli": SLIS, "signal": SIGNALS, "where": [["service=a"], ["host!=x"]],
-    "by": [["service"], ["service", "model"], ["host", "device"], ["topic"]],
-    "window": ["10s", "10m", "1h", "1d", "3d"], "against": ["before", "yesterday", "last_week"],
-    "min_samples": [1, 5], "above": [-1, 0], "limit": [-1, 0], "decrease": [0.5], "score": [0.1],
-    "season": ["1h", "1d"], "history": ["10h", "2d"], "summary": ["{value} {threshold:.1f}"],
-}  # fmt: skip
-_PARSED = yaml.safe_load(ONE_OF_EACH)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 400 * DAY // 1000).map(lambda milliseconds: milliseconds * 1000))
 def test_a_length_of_time_is_read_as_it_is_written(length: int) -> None:
     """To the millisecond."""
