@@ -1,4 +1,4 @@
-"""How one alert goes through an episode: pending, firing, resolved, as its condition comes and goes."""
+"""One alert through an episode: pending, firing, resolved, as its condition comes and goes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from inferwatch_streams.alerts.alert import (
     RESOLVED,
     SEVERITIES,
     Alert,
+    fingerprint_of,
     transition_of,
 )
 from inferwatch_streams.alerts.flapping import is_calm, noted
@@ -26,15 +27,11 @@ REMOVED: Final = "The rule was removed."
 CHANGED: Final = "The rule looks for something else now."
 
 
-def begun(  # noqa: PLR0913  # an episode has so many causes
-    before: Tracked | None,
-    fingerprint: str,
-    rule: Policy,
-    finding: Finding,
-    at: int,
-    settings: AlertSettings,
+def begun(
+    before: Tracked | None, rule: Policy, finding: Finding, at: int, settings: AlertSettings
 ) -> Tracked:
     """The first tick of an episode: pending, or firing where nothing has to be waited for."""
+    fingerprint = fingerprint_of(rule.name, finding.labels)
     memory = Memory() if before is None else before.memory
     alert = Alert(
         fingerprint=fingerprint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inferwatch_streams.alerts import episode
@@ -10,7 +11,7 @@ from inferwatch_streams.alerts.keeping import kept
 from inferwatch_streams.alerts.telling import told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from inferwatch_streams.alerts.policy import Policy
     from inferwatch_streams.alerts.settings import AlertSettings
@@ -45,16 +46,12 @@ def step(
         The new state; records, and keys to be removed, in the order in which to write them. Records
         have no epoch yet.
     """
-    findings = _by_fingerprint(rules, findings_by_rule)
-    current: dict[str, Tracked] = {}
-    for name, before in state.active.items():
-        rule = rules.get(before.alert.rule)
-        current[name] = _advanced(before, rule, findings, findings_by_rule, at, settings)
-    for name, (rule, finding) in findings.items():
-        if name not in current:
-            ended = state.over.get(name)
-            if ended is None or at > ended.memory.evaluated_at:
-                current[name] = episode.begun(ended, name, rule, finding, at, settings)
+    tick = _Tick(rules, findings_by_rule, _by_fingerprint(rules, findings_by_rule), at, settings)
+    current = {name: tick.advanced(before) for name, before in state.active.items()}
+    for name, (rule, finding) in tick.findings.items():
+        ended = state.over.get(name)
+        if name not in current and (ended is None or at > ended.memory.evaluated_at):
+            current[name] = episode.begun(ended, rule, finding, at, settings)
     changed = [
         now.remembering(evaluated_at=at).written(at)
         for before, now in _shown(state, current, at, settings)
@@ -63,6 +60,45 @@ def step(
     changed.sort(key=lambda each: each.alert.fingerprint)
     after, removed = (state.having(changed) if changed else state).purged(at, settings)
     return after, (*(each.alert for each in changed), *removed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tick:
+    rules: Mapping[str, Policy]
+    evaluated: Container[str]
+    findings: Mapping[str, tuple[Policy, Finding]]
+    at: int
+    settings: AlertSettings
+
+    def advanced(self, before: Tracked) -> Tracked:
+        """An active alert after the tick, but for what keeps it from people."""
+        at, rule = self.at, self.rules.get(before.alert.rule)
+        if at <= before.memory.evaluated_at:
+            return before
+        if rule is None:
+            return episode.orphaned(before, episode.REMOVED, at)
+        if rule.condition_id != before.memory.condition_id:
+            return episode.orphaned(before, episode.CHANGED, at)
+        if rule.name not in self.evaluated:
+            return before
+        found = self.findings.get(before.alert.fingerprint)
+        if found is None:
+            return episode.gone(before, rule, at, self.settings)
+        begins = before.over and not before.memory.held
+        proceed = episode.begun if begins else episode.gone_on
+        return proceed(before, rule, found[1], at, self.settings)
+
+
+def _by_fingerprint(
+    rules: Mapping[str, Policy], findings_by_rule: Mapping[str, Sequence[Finding]]
+) -> dict[str, tuple[Policy, Finding]]:
+    found: dict[str, tuple[Policy, Finding]] = {}
+    for name, findings in findings_by_rule.items():
+        if findings and name in rules:
+            rule = rules[name]
+            for finding in findings:
+                found.setdefault(fingerprint_of(name, finding.labels), (rule, finding))
+    return found
 
 
 def _shown(
@@ -80,40 +116,3 @@ def _shown(
             if (silence_id, inhibited_by) != (now.alert.silence_id, now.alert.inhibited_by):
                 now = now.columns(silence_id=silence_id, inhibited_by=inhibited_by)
         yield before, told(before, now, at)
-
-
-def _advanced(  # noqa: PLR0913  # a tick has so many parts
-    before: Tracked,
-    rule: Policy | None,
-    findings: Mapping[str, tuple[Policy, Finding]],
-    findings_by_rule: Mapping[str, Sequence[Finding]],
-    at: int,
-    settings: AlertSettings,
-) -> Tracked:
-    if at <= before.memory.evaluated_at:
-        return before
-    if rule is None:
-        return episode.orphaned(before, episode.REMOVED, at)
-    if rule.condition_id != before.memory.condition_id:
-        return episode.orphaned(before, episode.CHANGED, at)
-    if rule.name not in findings_by_rule:
-        return before
-    found = findings.get(before.alert.fingerprint)
-    if found is None:
-        return episode.gone(before, rule, at, settings)
-    _, finding = found
-    if before.over and not before.memory.held:
-        return episode.begun(before, before.alert.fingerprint, rule, finding, at, settings)
-    return episode.gone_on(before, rule, finding, at, settings)
-
-
-def _by_fingerprint(
-    rules: Mapping[str, Policy], findings_by_rule: Mapping[str, Sequence[Finding]]
-) -> dict[str, tuple[Policy, Finding]]:
-    found: dict[str, tuple[Policy, Finding]] = {}
-    for name, findings in findings_by_rule.items():
-        if findings and name in rules:
-            rule = rules[name]
-            for finding in findings:
-                found.setdefault(fingerprint_of(name, finding.labels), (rule, finding))
-    return found
