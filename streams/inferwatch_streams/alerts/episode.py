@@ -172,4 +172,4 @@ def _doubled(alert: Alert, value: float | None) -> bool:
     # Only for the worse, so that a value that goes up and down is not written each time.
     low = alert.threshold is not None and alert.value < alert.threshold
     before, now = (-alert.value, -value) if low else (alert.value, value)
-    return now >= 2 * before if before > 0 else now > before / 2
+    return now > before and now >= (2 * before if before > 0 else before / 2)

@@ -138,8 +138,9 @@ def _silenced(state: State, command: Command, at: int) -> Obeyed:
         return Obeyed(state)
     if all(matcher.matches({}) for matcher in command.matchers):
         raise _Rejected("The silence would match every alert; name a label and its value.")
-    starts_at = min(command.event_time, at) if command.starts_at is None else command.starts_at
-    if command.ends_at is None or command.ends_at <= max(starts_at, at):
+    # A tick that was looked at stays as it was: what begins at once begins after the newest.
+    starts_at = max(command.starts_at or 0, at + 1)
+    if command.ends_at is None or command.ends_at <= starts_at:
         raise _Rejected("The silence would be over before it begins.")
     return _with(
         state,
@@ -159,7 +160,7 @@ def _unsilenced(state: State, command: Command, at: int) -> Obeyed:
     before = state.silences.get(command.target)
     if before is None:
         raise _Rejected(f"There is no silence {command.target!r}.")
-    ends_at = max(before.starts_at, min(before.ends_at, at))
+    ends_at = max(before.starts_at, min(before.ends_at, at + 1))
     if ends_at == before.ends_at:
         return Obeyed(state)
     event_time = max(before.event_time, command.event_time)
