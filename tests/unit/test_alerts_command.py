@@ -20,6 +20,8 @@ NOBODY = {"INFERWATCH_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
         (["silence", "service=chat", "--for", "long"], "--for: 'long' is no length of time"),
         (["silence", "service=chat", "--for", "0s"], "--for: '0s' is no time at all"),
         (["comment", "3f2a", " "], "The comment has no text."),
+        (["ack", "3f2a", "--comment", ""], "The comment has no text."),
+        (["comment", "3f2a", "x" * 1001], "The comment has more than 1000 characters."),
     ],
 )
 def test_what_cannot_be_is_told_before_kafka_is_asked(arguments: list[str], sentence: str) -> None:
