@@ -20,10 +20,12 @@ import psutil
 from inferwatch_schemas.columnar.chunk import Chunk
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import AGGREGATES
+from inferwatch_schemas.wire import Encoder
 from inferwatch_streams.rows import cells
 from inferwatch_streams.rows.row_format import Columns, Place, RowFormat, Texts
 from inferwatch_streams.signals import REQUEST_SIGNAL
 from inferwatch_streams.windows import totals
+from inferwatch_streams.windows.checkpoint import Checkpoint
 from inferwatch_streams.windows.horizons import HOURS, MINUTES, SIZES, WINDOW_MS, Horizons
 from inferwatch_streams.windows.journal import Journal
 from inferwatch_streams.windows.labels import BinLabels, TextLabels
@@ -117,6 +119,9 @@ def totals_of(load: Load, days: float, rng: np.random.Generator) -> dict[bytes, 
                 values = form.sums(place, written, level, number, limits, part, names)
                 for name, value in zip(names, values, strict=True):
                     records[totals.key_of(place, 1, level, number, name)] = value
+    for partition in range(PARTITIONS):
+        end = Checkpoint("aggregates", partition, 1, 1, 0, NOW_MS, None, {})
+        records[end.key] = Encoder("checkpoint", PinnedRegistry()).encode(end.to_record())
     return records
 
 
