@@ -7,6 +7,7 @@ transport takes it from the app's attribute ``group_assignor``.
 from __future__ import annotations
 
 import struct
+import time
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
@@ -16,7 +17,7 @@ from aiokafka.coordinator.protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from aiokafka.cluster import ClusterMetadata
 
@@ -29,16 +30,17 @@ NO_TERM: Final = 0
 class OneLeader(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokafka ships no types
     """All for one, none for the others.
 
-    Each assignment has a term, one above the last. A member tells the term in which it last had the
-    partitions when it joins; where several think they have them (one slept through its replacement)
-    the one of the highest term keeps them.
+    Each assignment has a term: its time, and above any term known. Who has the partitions tells
+    their term when it joins; where several think they have them (one slept through its replacement)
+    the one of the highest term keeps them. Clocks that differ cost at most one needless change.
     """
 
     name = "inferwatch-one-leader"
 
-    def __init__(self) -> None:
-        """Begin without partitions."""
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """Begin without partitions; clock is in seconds since 1970."""
         self._term = NO_TERM
+        self._clock = clock
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """What this member tells when it joins: its topics, and its term."""
@@ -60,13 +62,14 @@ class OneLeader(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokafka sh
         highest = max(terms.values())
         # Of equal ones, any: but the same, whoever assigns.
         leader = min(member for member, term in terms.items() if term == highest)
+        term = max(highest + 1, int(self._clock() * 1000))
         partitions = [
             (topic, sorted(found))
             for topic in sorted(members[leader].subscription)
             if (found := cluster.partitions_for_topic(topic))
         ]
         return {
-            member: ConsumerProtocolMemberAssignment(VERSION, partitions, _TERM.pack(highest + 1))
+            member: ConsumerProtocolMemberAssignment(VERSION, partitions, _TERM.pack(term))
             if member == leader
             else ConsumerProtocolMemberAssignment(VERSION, [], _TERM.pack(NO_TERM))
             for member in members

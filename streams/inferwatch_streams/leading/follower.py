@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from inferwatch_streams.leading import metrics
 from inferwatch_streams.leading.fence import CLAIM_KEY, NO_EPOCH, Fence
-from inferwatch_streams.leading.partition_log import PartitionLog
+from inferwatch_streams.leading.partition_log import POLL_SECONDS, PartitionLog
 
 if TYPE_CHECKING:
     from inferwatch_schemas.kafka import KafkaSettings
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Kafka header of a claim: which one it is.
 CLAIM_HEADER: Final = "inferwatch_claim"
-POLL_SECONDS: Final = 0.2
+FOLLOW_SECONDS: Final = 0.2
 
 
 class Follower:
@@ -81,7 +81,7 @@ class Follower:
                         f"ours {self.own})."
                     )
                     return
-                for entry in self._reader.read(POLL_SECONDS)[0]:
+                for entry in self._reader.read(FOLLOW_SECONDS)[0]:
                     self.take(entry, remember=False)
         except Exception as error:  # noqa: BLE001  # whatever it is: who does not see claims must not lead
             self.why_not = f"{self._topic} can be followed no more: {error!r}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -20,6 +21,8 @@ GROUP: Final = "inferwatch-state"
 AT_ONCE: Final = 1000
 # How long the broker waits for a record before it answers without.
 FETCH_WAIT_MS: Final = 100
+#: How long one look for records waits. librdkafka waits so long for as many as it may return.
+POLL_SECONDS: Final = 0.05
 # Records of which one at least is the present leader's, or its claim: a worker that slept through
 # its replacement writes few before it notices.
 LOOK_BACK: Final = 1000
@@ -129,7 +132,7 @@ def epoch_before(kafka: KafkaSettings, topic: str, offset: int, timeout: float) 
         kafka: How to reach the broker.
         topic: A state topic.
         offset: Where the reader starts.
-        timeout: How long to wait for one answer, in seconds.
+        timeout: How long to wait for the records, in seconds.
 
     Raises:
         KafkaUnavailableError: No broker answered in time.
@@ -141,13 +144,13 @@ def epoch_before(kafka: KafkaSettings, topic: str, offset: int, timeout: float) 
         if low >= offset:
             return fence.epoch
         log.start(max(low, offset - LOOK_BACK))
-        ended = False
+        ended, deadline = False, time.monotonic() + timeout
         while not ended:
-            entries, ended = log.read(timeout)
-            if not entries and not ended:
+            if time.monotonic() > deadline:
                 raise KafkaUnavailableError(
-                    f"Kafka at {kafka.bootstrap_servers} sends nothing of {topic}."
+                    f"Kafka at {kafka.bootstrap_servers} does not send {topic} in time."
                 )
+            entries, ended = log.read(POLL_SECONDS)
             for entry in entries:
                 if entry.offset >= offset:
                     return fence.epoch
