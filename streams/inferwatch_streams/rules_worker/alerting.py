@@ -1,4 +1,4 @@
-"""The alerts as their leader has them: changed by ticks and commands, and written to their topic."""
+"""The alerts as their leader has them: changed by ticks and commands, written to their topic."""
 
 from __future__ import annotations
 
@@ -67,10 +67,11 @@ class Alerting:
     ) -> None:
         """Carry a tick out, and return when the broker has what it changed; see ``step``."""
         state, changed = step(self._state, policies, findings, at, settings)
-        if changed:
-            await self._write(state, changed)
-            metrics.ALERT_SECONDS.observe(self._clock() - at / MICROS)
-        self._state = state
+        if not changed:
+            self._state = state
+            return
+        await self._write(state, changed)
+        metrics.ALERT_SECONDS.observe(self._clock() - at / MICROS)
 
     async def obey(self, command: Command, at: int) -> None:
         """Carry a command out, and return when the broker has what it changed; see ``obeyed``."""
@@ -84,7 +85,6 @@ class Alerting:
             outcome = "elsewhere" if result.elsewhere else "rejected"
         else:
             await self._write(result.state, result.changed)
-            self._state = result.state
             outcome = "done" if result.changed else "repeated"
         metrics.COMMANDS.labels(command.action, outcome).inc()
 

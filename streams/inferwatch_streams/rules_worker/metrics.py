@@ -43,6 +43,7 @@ COMMANDS: Final = Counter(
     "inferwatch_alert_commands", "Commands that concern alerts.", ["action", "outcome"]
 )
 ROWS: Final = Counter("inferwatch_rules_rows", "Aggregate rows read.")
+BAD_ROWS: Final = Counter("inferwatch_rules_bad_rows", "Aggregate rows left out: they are none.")
 WATCHDOG: Final = Meters(
     lag=Gauge(
         "inferwatch_rules_lag_records",
