@@ -88,6 +88,10 @@ class Alerting:
             outcome = "done" if result.changed else "repeated"
         metrics.COMMANDS.labels(command.action, outcome).inc()
 
+    def stand_by(self) -> None:
+        """Another worker leads, or none; the topic is not followed any more."""
+        self._topic.close()
+
     async def settle(self) -> None:
         """See ``StateTopic.settle``; to be called about once a second."""
         await self._topic.settle()

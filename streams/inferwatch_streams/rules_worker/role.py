@@ -142,6 +142,8 @@ class RulesRole:
             self._look_due = time.monotonic() + self._settings.reload_seconds
             self._rulebook.look()
         if not await self.processor.ready():
+            if not self.processor.assigned:
+                self._alerting.stand_by()
             return
         try:
             await self._tick_all()
