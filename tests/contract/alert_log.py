@@ -21,11 +21,13 @@ class AlertLog:
         accepted: Every alert that counts, in the order of the log: what was written after a claim
             by who had an older one does not.
         fenced: How many do not count.
+        silences: Ids of silences that count.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self.accepted: list[dict[str, Any]] = []
         self.fenced = 0
+        self.silences: set[str] = set()
         self._claimed = -1
         self._consumer = Consumer({**kafka.confluent(), "group.id": "alert-log"})
         self._consumer.assign([TopicPartition(ALERTS.name, 0, OFFSET_BEGINNING)])
@@ -43,7 +45,9 @@ class AlertLog:
             record = decode(value, PinnedRegistry())
             if record["epoch"] != self._claimed:
                 self.fenced += 1
-            elif not key.startswith(b"silence/"):
+            elif key.startswith(b"silence/"):
+                self.silences.add(record["silence_id"])
+            else:
                 self.accepted.append(record)
         return self
 
