@@ -1,16 +1,13 @@
 """From a service's failing calls to the alert on its topic, and back, through real workers."""
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 from alert_log import AlertLog
-from load import Event, Log
+from calls import call
+from load import Log
 from pipeline import Stack, Worker, wait_until
-
-from inferwatch_schemas import releases
 
 RULES = """
 rules:
@@ -25,27 +22,6 @@ rules:
     runbook: https://example.com/failing
 """
 SECONDS = 60
-SCHEMA = releases.latest("request").schema
-
-
-def call(service: str, *, failed: bool) -> Event:
-    """Return a call that has just ended."""
-    blank = {each["name"]: _blank(each["type"]) for each in SCHEMA["fields"]}
-    given = {
-        "event_time": int(time.time() * 1_000_000),
-        "service_name": service,
-        "http_response_status_code": 500 if failed else 200,
-        "error_type": "timeout" if failed else None,
-    }
-    return Event("request", blank | given)
-
-
-def _blank(declared: Any) -> Any:
-    """Return a value of a type: null where that may be."""
-    if isinstance(declared, list):
-        return None
-    kind = declared["type"] if isinstance(declared, dict) else declared
-    return {"string": "x", "array": [], "boolean": False}.get(kind, 0)
 
 
 class Rules:
