@@ -49,14 +49,16 @@ class Alerting:
         self._clock = clock
         self._state = State()
 
-    async def take_over(self) -> None:
-        """Read the state.
+    async def take_over(self) -> int:
+        """Read the state; the epoch of this leader.
 
         Raises:
             TakeOverError: It was not read in time.
+            SupersededError: Another worker was faster.
         """
         self._state = State.loaded(_read(await self._topic.take_over()))
         self._count()
+        return self._topic.epoch
 
     async def tick(
         self,

@@ -98,8 +98,8 @@ class RulesRole:
     async def begin(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
         """See ``RecordHandler``."""
         async with self._acting:
-            await self._alerting.take_over()
-            evaluated_until = await self._keeper.load(assignments)
+            epoch = await self._alerting.take_over()
+            evaluated_until = await self._keeper.load(assignments, epoch)
             self._evaluator = Evaluator()
             self._ticking.begin(evaluated_until, self._now())
             self._newest_tick = evaluated_until or 0
