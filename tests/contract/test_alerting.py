@@ -70,6 +70,7 @@ def test_an_alert_outlives_its_leader(rules: Rules) -> None:
     rules.until("search", ["firing"], *workers, failed=True)
     (leader,) = (each for each in workers if each.metric("inferwatch_leads") == 1)
     (other,) = (each for each in workers if each is not leader)
+    wait_until(lambda: other.health("ready")[0], lambda status: status == 200, other, seconds=20)
     leader.kill()
     wait_until(
         lambda: other.metric("inferwatch_leads"), lambda leads: leads == 1, other, seconds=SECONDS
