@@ -172,7 +172,7 @@ def histories(draw: st.DrawFn) -> list[Step]:
     return steps
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(histories(), st.integers(1, 6))
 def test_any_history_gives_the_same_totals(history: list[Step], at_once: int) -> None:
     """Replaced, late and repeated rows, folded blocks, saves and deaths at any point."""

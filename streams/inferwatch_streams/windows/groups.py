@@ -64,7 +64,7 @@ class Groups:
         self._of_changes = 0
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return int((self.newest != NEVER).sum())
 
     @property
     def room(self) -> int:

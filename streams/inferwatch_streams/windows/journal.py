@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from inferwatch_schemas.registry import Registry
     from inferwatch_streams.windows.checkpoint import Source
-    from inferwatch_streams.windows.loading import Loaded
     from inferwatch_streams.windows.store import WindowStore
     from inferwatch_streams.windows.totals import Record
 
@@ -73,11 +72,18 @@ class Journal:
             records: The newest value of each key.
             epoch: The claim of this leader: higher than that of any leader before.
         """
-        loaded = read_totals(list(records.values()), self._store.contents, self._registry)
+        loaded = read_totals(
+            list(records.values()), self._store.topic_id, self._store.contents, self._registry
+        )
         keys = list(records)
         if loaded.unread:
             log.warning("totals that this version cannot read are left out", n=len(loaded.unread))
-        stale = _drop_other_logs(loaded, self._store.topic_id)
+        if loaded.others:
+            log.warning(
+                "inferwatch.aggregates was created again: what was known of the old one is dropped",
+                records=len(loaded.others),
+            )
+        stale = list(loaded.others)
         checkpoints: dict[int, Checkpoint] = {}
         for at, found in sorted(loaded.checkpoints, key=lambda each: each[1].epoch):
             partition = found.aggregates_partition
@@ -170,24 +176,3 @@ class Journal:
         # A key that went and came again is written, and not removed.
         removed -= {key for key, _ in totals}
         return Save((totals, checkpoints, [(key, None) for key in sorted(removed)]), froms)
-
-
-def _drop_other_logs(loaded: Loaded, topic_id: str) -> list[int]:
-    """Leave out what is of another topic of the aggregates; which records that were."""
-    dropped: list[int] = []
-    for place in [place for place in loaded.logs if place.aggregates_topic_id != topic_id]:
-        for part in loaded.logs.pop(place):
-            dropped += part.records.tolist()
-    kept = []
-    for at, found in loaded.checkpoints:
-        if found.aggregates_topic_id == topic_id:
-            kept.append((at, found))
-        else:
-            dropped.append(at)
-    loaded.checkpoints = kept
-    if dropped:
-        log.warning(
-            "inferwatch.aggregates was created again: what was known of the old one is dropped",
-            records=len(dropped),
-        )
-    return dropped

@@ -67,18 +67,20 @@ class Loaded:
     Attributes:
         logs: Totals, by log.
         checkpoints: Checkpoints, with which of the records each was.
+        others: Records of another topic of the aggregates.
         unread: Records that cannot be used.
     """
 
     logs: dict[Place, list[LoadedTotals]] = field(default_factory=dict)
     checkpoints: list[tuple[int, Checkpoint]] = field(default_factory=list)
+    others: list[int] = field(default_factory=list)
     unread: list[int] = field(default_factory=list)
 
 
 def read_totals(
-    values: Sequence[bytes], contents: Mapping[str, Contents], registry: Registry
+    values: Sequence[bytes], topic_id: str, contents: Mapping[str, Contents], registry: Registry
 ) -> Loaded:
-    """Read records, giving their groups and labels numbers."""
+    """Read the records of a topic of the aggregates, giving their groups and labels numbers."""
     reader = ChunkReader(TOTALS, registry, {totals.SCHEMA: (*_TEXTS, *_NUMBERS, *_LISTS)})
     loaded = Loaded()
     for begin in range(0, len(values), AT_ONCE):
@@ -88,10 +90,13 @@ def read_totals(
         for part in parts:
             if part.name == checkpoint.SCHEMA:
                 for row in part.rows.tolist():
-                    record = decode(values[begin + row], registry)
-                    loaded.checkpoints.append((begin + row, Checkpoint.from_record(record)))
+                    found = Checkpoint.from_record(decode(values[begin + row], registry))
+                    if found.aggregates_topic_id == topic_id:
+                        loaded.checkpoints.append((begin + row, found))
+                    else:
+                        loaded.others.append(begin + row)
             else:
-                _Reading(chunk.data, part, begin, loaded).read(contents)
+                _Reading(chunk.data, part, begin, loaded).read(topic_id, contents)
     return loaded
 
 
@@ -127,7 +132,8 @@ class _Reading:
         assert isinstance(column, Text)  # noqa: S101  # the schema says so
         return Text(column.starts[rows], column.lengths[rows])
 
-    def read(self, contents: Mapping[str, Contents]) -> None:
+    def read(self, topic_id: str, contents: Mapping[str, Contents]) -> None:
+        """Add the part to what is loaded."""
         logs: dict[tuple[bytes, ...], list[int]] = {}
         raw = self._data.tobytes()
         columns = [
@@ -138,9 +144,12 @@ class _Reading:
         for row, key in enumerate(zip(*columns, partitions, strict=True)):
             logs.setdefault(key, []).append(row)
         for key, members in logs.items():
-            aggregates, signal, topic_id, partition = key
-            place = Place(aggregates.decode(), int(partition), signal.decode(), topic_id.decode())
+            aggregates, signal, source, partition = key
+            place = Place(aggregates.decode(), int(partition), signal.decode(), source.decode())
             rows = np.array(members, np.int64)
+            if place.aggregates_topic_id != topic_id:
+                self._loaded.others += (self._part.rows[rows] + self._begin).tolist()
+                continue
             known = contents.get(place.signal)
             good = self._good(rows, known)
             self._loaded.unread += (self._part.rows[rows[~good]] + self._begin).tolist()

@@ -81,6 +81,7 @@ class WindowStore:
             table = rows.batch.table
             held = shard.take(rows.batch, self.taken)
             contents.groups.see(table.groups[held], table.newest[held])
+        bad.sort(key=lambda record: record.index)
         now_ms = self.times[partition] = int(times[-1])
         self.advance(now_ms)
         for contents in self.contents.values():
