@@ -14,11 +14,12 @@ from inferwatch_streams.alerts.alert import (
     ACKNOWLEDGED,
     FIRING,
     PENDING,
-    SEVERITIES,
     STATUSES,
     Alert,
+    severity_rank,
 )
 from inferwatch_streams.commands import command as commands
+from inferwatch_streams.commands.obeying import MOST_TEXT
 from inferwatch_streams.instants import moment_text
 
 app = typer.Typer(
@@ -50,7 +51,7 @@ def list_(
     if not shown:
         typer.echo("No alerts." if everything else "No alerts now; --all shows those before.")
         return
-    shown.sort(key=lambda each: (-SEVERITIES.index(each.severity), each.started_at))
+    shown.sort(key=lambda each: (-severity_rank(each.severity), each.started_at))
     tables.show(
         ("Alert", "Severity", "Status", "Since", "Rule", "Labels", "Summary", "By", "Kept back"),
         [_row(each) for each in shown],
@@ -110,9 +111,11 @@ def ack(
     comment: Comment = None,
 ) -> None:
     """Take alerts that fire: others need not look at them."""
+    if comment is not None:
+        _check(comment)
     found = _chosen(kafka, registry, names, "acknowledged", (FIRING, ACKNOWLEDGED))
     alerting.publish(kafka, registry, commands.ACKNOWLEDGE, found)
-    if comment:
+    if comment is not None:
         alerting.publish(kafka, registry, commands.COMMENT, found, text=comment)
     _tell(commands.ACKNOWLEDGE, found)
 
@@ -151,11 +154,17 @@ def comment(
     registry: options.SchemaRegistry,
 ) -> None:
     """Say something of an alert."""
-    if not text.strip():
-        raise CommandError("The comment has no text.")
+    _check(text)
     found = _chosen(kafka, registry, [name], "commented", STATUSES)
     alerting.publish(kafka, registry, commands.COMMENT, found, text=text)
     _tell(commands.COMMENT, found)
+
+
+def _check(comment: str) -> None:
+    if not comment.strip():
+        raise CommandError("The comment has no text.")
+    if len(comment) > MOST_TEXT:
+        raise CommandError(f"The comment has more than {MOST_TEXT} characters.")
 
 
 def _chosen(

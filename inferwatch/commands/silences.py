@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -12,6 +12,8 @@ from inferwatch_streams.alerts.matcher import Matcher, all_match
 from inferwatch_streams.commands import command as commands
 from inferwatch_streams.instants import moment_text
 from inferwatch_streams.rules.durations import duration
+
+LONGEST: Final = duration("3653d")
 
 All = Annotated[bool, typer.Option("--all", help="Those that are over, too.")]
 
@@ -35,9 +37,12 @@ def silence(
     """Keep alerts from people for a while; those that still fire at its end are told then."""
     found = _matchers(matchers)
     try:
-        ends_at = alerting.now() + duration(length)
+        lasts = duration(length)
     except ValueError as error:
         raise CommandError(f"--for: {error}") from error
+    if not 0 < lasts <= LONGEST:
+        raise CommandError(f"--for: {length!r} is no time at all, or more than ten years.")
+    ends_at = alerting.now() + lasts
     silence_id = secrets.token_hex(4)
     alerts, _ = alerting.read(kafka, registry)
     matching = [

@@ -58,6 +58,14 @@ def test_an_alert_resolved_by_hand_stays_so_until_its_condition_has_gone() -> No
     assert statuses(alerts.tick(found())) == ["firing"]
 
 
+def test_a_clock_that_is_wrong_holds_nothing_up() -> None:
+    """Whoever resolves an alert by tomorrow's clock does not keep it from firing until then."""
+    alerts = firing()
+    alerts.obey("resolve", CHAT, event_time=alerts.at + 24 * HOUR)
+    alerts.tick()
+    assert statuses(alerts.tick(found())) == ["firing"]
+
+
 def test_a_pending_alert_resolved_by_hand_does_not_fire() -> None:
     """It becomes inactive until its condition has gone."""
     alerts = Alerting({"errors": Rule(pending=2 * SECOND)})
@@ -122,6 +130,11 @@ def test_a_silence_can_be_prolonged_and_ended() -> None:
         ("comment", CHAT, {}, "The comment has no text."),
         ("assign", CHAT, {"assignee": "bert"}, "assign is for incidents."),
         ("unsilence", "s1", {}, "There is no silence 's1'."),
+        ("comment", CHAT, {"text": "x" * 1001}, "The comment has more than 1000 characters."),
+        (
+            "comment", CHAT, {"text": "x", "actor": "x" * 201},
+            "Its id or actor has more than 200 characters.",
+        ),
         (
             "silence", "s1", {"ends_at": START + HOUR, "matchers": (Matcher("a", "!=", "b"),)},
             "The silence would match every alert; name a label and its value.",

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from inferwatch_streams.alerts.tracked import Tracked
     from inferwatch_streams.commands.command import Command
 
-MOST_TEXT: Final = 2000
+#: Of a comment, in characters; a longer reason is cut.
+MOST_TEXT: Final = 1000
+#: Of a command's id, and of the name of who gave it.
+MOST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ def obeyed(state: State, command: Command, at: int) -> Obeyed:
     """
     if command.action not in ACTIONS:
         return Obeyed(state, (), f"The action {command.action!r} is not known to this version.")
+    if len(command.command_id) > MOST_NAME or len(command.actor) > MOST_NAME:
+        return Obeyed(state, (), f"Its id or actor has more than {MOST_NAME} characters.")
     try:
         if command.action == SILENCE:
             return _silenced(state, command, at)
@@ -80,7 +85,7 @@ def _on_alert(state: State, command: Command, at: int) -> Obeyed:
         return Obeyed(state, (), f"There is no alert {command.target!r}.", elsewhere=True)
     if command.command_id in before.memory.commands:
         return Obeyed(state)
-    done = _ACTIONS[command.action](before, command)
+    done = _ACTIONS[command.action](before, command, at)
     now = told(before, done, command.event_time)
     now = now.remembering(
         commands=(*now.memory.commands, command.command_id)[-MOST_COMMANDS:],
@@ -90,7 +95,7 @@ def _on_alert(state: State, command: Command, at: int) -> Obeyed:
     return Obeyed(state.having([now]), (now.alert,))
 
 
-def _acknowledged(before: Tracked, command: Command) -> Tracked:
+def _acknowledged(before: Tracked, command: Command, _: int) -> Tracked:
     if before.alert.status == ACKNOWLEDGED:
         return before
     if before.alert.status != FIRING:
@@ -99,27 +104,30 @@ def _acknowledged(before: Tracked, command: Command) -> Tracked:
     return before.turned(ACKNOWLEDGED, at, acknowledged_at=at, acknowledged_by=command.actor)
 
 
-def _unacknowledged(before: Tracked, command: Command) -> Tracked:
+def _unacknowledged(before: Tracked, command: Command, _: int) -> Tracked:
     if before.alert.status != ACKNOWLEDGED:
         raise _Rejected(f"{before.alert.fingerprint} is {before.alert.status}, not acknowledged.")
     at = command.event_time
     return before.turned(FIRING, at, acknowledged_at=None, acknowledged_by=None)
 
 
-def _resolved(before: Tracked, command: Command) -> Tracked:
+def _resolved(before: Tracked, command: Command, at: int) -> Tracked:
     if before.over:
         raise _Rejected(f"{before.alert.fingerprint} is {before.alert.status} already.")
     reason = f"Resolved by {command.actor}{f': {_text(command)}' if command.text else '.'}"
     # It stays so until the condition, where it still holds, has gone once.
     held = before.memory.absent_since is None
     now = resolved(before, command.event_time, counts=True, reason=reason)
-    return now.remembering(held=held)
+    # Ticks reckon with their own time; whoever gave the command may have another clock.
+    return now.remembering(held=held, ended_at=at if now.alert.resolved_at else now.memory.ended_at)
 
 
-def _commented(before: Tracked, command: Command) -> Tracked:
+def _commented(before: Tracked, command: Command, _: int) -> Tracked:
     if not command.text:
         raise _Rejected("The comment has no text.")
-    comment = Comment(command.event_time, command.actor, _text(command))
+    if len(command.text) > MOST_TEXT:
+        raise _Rejected(f"The comment has more than {MOST_TEXT} characters.")
+    comment = Comment(command.event_time, command.actor, command.text)
     return before.remembering(comments=(*before.memory.comments, comment)[-MOST_COMMENTS:])
 
 
