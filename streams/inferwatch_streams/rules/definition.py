@@ -230,6 +230,7 @@ class Anomaly(_Common):
         season: After which time the past repeats itself; 0 where it does not.
         score: From how many robust standard deviations on.
         direction: above, below or both.
+        at_least: No alarm of values above what is usual while they are below this.
     """
 
     kind = "anomaly"
@@ -240,6 +241,7 @@ class Anomaly(_Common):
     season: int = 0
     score: float = DEFAULT_SCORE
     direction: str = DEFAULT_DIRECTION
+    at_least: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
