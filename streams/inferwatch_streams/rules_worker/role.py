@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Ticks that are carried out at once after an outage, before others have their turn.
-AT_ONCE: Final = 30
+#: For so long missed ticks are carried out one after the other, before all else has its turn.
+MOST_SECONDS: Final = 3.0
 
 
 class RulesRole:
@@ -159,7 +159,8 @@ class RulesRole:
 
     async def _tick_all(self) -> None:
         await self._see()
-        for _ in range(AT_ONCE):
+        until = time.monotonic() + MOST_SECONDS
+        while time.monotonic() < until:
             tick = self._ticking.due(self._now())
             for reason in Held:
                 held = tick is not None and tick.held is reason
