@@ -307,7 +307,7 @@ def test_a_rules_file_is_reloaded(tmp_path: Path) -> None:
     assert not book.look()
     after = REGISTRY.get_sample_value("inferwatch_rules_reloads_total", {"outcome": "refused"})
     assert after == before + 1
-    assert [rule.name for rule in book.rules] == ["failing"]
+    assert [rule.name for rule in book.book.rules] == ["failing"]
     file.unlink()
     assert not book.look()
     file.write_text(
@@ -316,9 +316,9 @@ def test_a_rules_file_is_reloaded(tmp_path: Path) -> None:
         + "inhibitions: [{source: ['rule=a'], target: ['rule=b'], equal: [service]}]\n"
     )
     assert book.look()
-    assert book.policies.keys() == {"failed", NAME}
-    assert [each.name for each in book.alerting.maintenance] == ["night"]
-    assert len(book.alerting.inhibitions) == 1
+    assert book.book.policies.keys() == {"failed", NAME}
+    assert [each.name for each in book.book.alerting.maintenance] == ["night"]
+    assert len(book.book.alerting.inhibitions) == 1
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,10 @@ class Follower:
         """Follow in a thread until stopped."""
         threading.Thread(target=self._run, name=f"{self._topic}-follower", daemon=True).start()
 
+    def close(self) -> None:
+        """Let go of the topic, where following was not started."""
+        self._reader.close()
+
     def stop(self) -> None:
         """End soon; the thread closes its consumer."""
         self._stopped = True

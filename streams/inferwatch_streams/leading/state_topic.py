@@ -137,11 +137,15 @@ class StateTopic:
         except (TimeoutError, SchemasError) as error:
             why = str(error) or f"no answer within {self._take_over_seconds:g} s"
             raise TakeOverError(f"{self._topic.name} was not taken over: {why}") from error
-        records = [
-            found
-            for key, (offset, value) in sorted(follower.newest.items(), key=lambda each: each[1][0])
-            if (found := self._decoded(key, offset, value)) is not None
-        ]
+        try:
+            records = [
+                found
+                for key, (offset, value) in follower.newest.items()
+                if (found := self._decoded(key, offset, value)) is not None
+            ]
+        except SchemasError as error:
+            follower.close()
+            raise TakeOverError(f"{self._topic.name} was not taken over: {error}") from error
         self._newest = {key: value for key, (_, value) in follower.newest.items()}
         follower.newest = {}
         self._follower = follower

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
 from faust.types.tuples import TP
 
 from inferwatch_schemas.columnar.watchdog import Watchdog
 from inferwatch_schemas.emitter import Emitter
+from inferwatch_schemas.errors import KafkaUnavailableError
 from inferwatch_schemas.faust import faust_settings
 from inferwatch_schemas.registry import open_registry
 from inferwatch_schemas.topics import ALERTS
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from inferwatch_streams.rules_worker.settings import RulesSettings
 
 log = structlog.get_logger(__name__)
+
+ENDS_SECONDS: Final = 5.0
 
 
 class RulesApp(faust.App):
@@ -74,7 +79,11 @@ def create_app(settings: RulesSettings) -> RulesApp:
     )
 
     async def ends(partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        found = await app.consumer.highwaters(*(TP(*at) for at in partitions))
+        try:
+            async with asyncio.timeout(ENDS_SECONDS):
+                found = await app.consumer.highwaters(*(TP(*at) for at in partitions))
+        except (KafkaError, TimeoutError) as error:
+            raise KafkaUnavailableError(f"Kafka does not say where rows end: {error!r}.") from error
         return {(at.topic, at.partition): end for at, end in found.items()}
 
     app.alerts = StateTopic(

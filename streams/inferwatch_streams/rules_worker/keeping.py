@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from inferwatch_schemas.errors import EmitError
 from inferwatch_schemas.topics import AGGREGATES, TOTALS
 from inferwatch_schemas.wire import cloudevents_headers
 from inferwatch_streams.errors import SupersededError, TakeOverError
+from inferwatch_streams.leading.in_thread import in_thread
 from inferwatch_streams.leading.partition_log import POLL_SECONDS, PartitionLog
 from inferwatch_streams.windows.journal import Journal
 from inferwatch_streams.windows.store import WindowStore
@@ -82,8 +82,8 @@ class WindowKeeper:
         ours = {at[1]: start for at, start in assignments.items() if at[0] == AGGREGATES.name}
         self.windows = WindowStore(next((start.topic_id for start in ours.values()), ""))
         self._journal = Journal(self.windows, self._registry)
-        records = await asyncio.to_thread(self._read)
-        start = await asyncio.to_thread(self._journal.load, records, epoch)
+        records = await in_thread(self._read)
+        start = await in_thread(self._journal.load, records, epoch)
         for partition, read_from in start.read_from.items():
             if partition in ours and ours[partition].start > read_from:
                 log.error(
@@ -128,7 +128,7 @@ class WindowKeeper:
         Raises:
             SupersededError: The broker may not have all of it: windows have to be loaded again.
         """
-        save = await asyncio.to_thread(self._journal.save, evaluated_until)
+        save = await in_thread(self._journal.save, evaluated_until)
         if save is None:
             return {}
         try:

@@ -13,6 +13,7 @@ from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.topics import AGGREGATES, COMMANDS
 from inferwatch_streams.commands.command import Command
 from inferwatch_streams.errors import LeadingError, MatcherError
+from inferwatch_streams.leading.in_thread import in_thread
 from inferwatch_streams.leading.record_processor import RecordProcessor
 from inferwatch_streams.rules.evaluation import Evaluator
 from inferwatch_streams.rules_worker import metrics, pipeline_silent
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
     from inferwatch_schemas.registry import Registry
     from inferwatch_streams.leading.record_processor import TakenRecord
+    from inferwatch_streams.rules.definition import Rule
     from inferwatch_streams.rules.finding import Finding
     from inferwatch_streams.rules_worker.alerting import Alerting
     from inferwatch_streams.rules_worker.keeping import WindowKeeper
@@ -129,7 +131,7 @@ class RulesRole:
             return
         parts, bad = read[0], list(read[1])
         async with self._acting:
-            await asyncio.to_thread(self._keeper.take, chunk, parts, bad)
+            await in_thread(self._keeper.take, chunk, parts, bad)
         metrics.ROWS.inc(sum(len(part.rows) for part in parts))
         if bad:
             # The sink has them buried in the dead letters.
@@ -141,7 +143,7 @@ class RulesRole:
         """Whatever is due; to be called each ``tick_seconds``."""
         if time.monotonic() >= self._look_due:
             self._look_due = time.monotonic() + self._settings.reload_seconds
-            self._rulebook.look()
+            await asyncio.to_thread(self._rulebook.look)
         if not await self.processor.ready():
             if not self.processor.assigned:
                 self._alerting.stand_by()
@@ -155,6 +157,7 @@ class RulesRole:
         except LeadingError as error:
             self.processor.begin_anew(error)
         except SchemasError as error:
+            metrics.HELD.labels(Held.BEHIND.name.lower()).set(1)
             log.warning("rules wait for Kafka", error=str(error))
 
     async def _tick_all(self) -> None:
@@ -180,14 +183,14 @@ class RulesRole:
         self._ticking.see(now, ends, positions)
 
     async def _carry_out(self, tick: Tick) -> None:
+        book = self._rulebook.book
         if tick.held is Held.SILENT:
             silence = pipeline_silent.found(
                 self._ticking.silent_since, self._now(), self._silence, {}
             )
             findings: dict[str, Sequence[Finding]] = {pipeline_silent.NAME: [silence]}
         else:
-            findings = {**await self._evaluate(tick.at), pipeline_silent.NAME: ()}
-        book = self._rulebook
+            findings = {**await self._evaluate(book.rules, tick.at), pipeline_silent.NAME: ()}
         await self._alerting.tick(book.policies, findings, tick.at, book.alerting)
         self._newest_tick = max(self._newest_tick, tick.at)
         if tick.held is None:
@@ -197,10 +200,9 @@ class RulesRole:
             metrics.SKIPPED_SECONDS.inc(tick.skipped / SECOND)
             log.error("event time not looked at after an outage", seconds=tick.skipped / SECOND)
 
-    async def _evaluate(self, at: int) -> Mapping[str, Sequence[Finding]]:
-        rules = self._rulebook.rules
+    async def _evaluate(self, rules: Sequence[Rule], at: int) -> Mapping[str, Sequence[Finding]]:
         started = time.monotonic()
-        found = await asyncio.to_thread(self._evaluator.tick, rules, self._keeper.windows, at)
+        found = await in_thread(self._evaluator.tick, rules, self._keeper.windows, at)
         metrics.TICK_SECONDS.observe(time.monotonic() - started)
         metrics.EVALUATIONS.inc(len(rules))
         metrics.FINDINGS.inc(sum(len(each) for each in found.findings.values()))

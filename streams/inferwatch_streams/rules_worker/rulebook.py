@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -24,13 +25,26 @@ log = structlog.get_logger(__name__)
 BUILT_IN: Final = PipelineSilent()
 
 
-class Rulebook:
-    """Rules, and how alerts behave.
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What holds at a time.
 
     Attributes:
         rules: What is evaluated.
         policies: The same by name, and the built-in one.
         alerting: How alerts behave.
+    """
+
+    rules: tuple[Rule, ...]
+    policies: Mapping[str, Policy]
+    alerting: AlertSettings
+
+
+class Rulebook:
+    """Looks after the rules.
+
+    Attributes:
+        book: What holds; replaced as a whole.
     """
 
     def __init__(self, file: Path | None) -> None:
@@ -43,20 +57,10 @@ class Rulebook:
             ConfigurationError: The file cannot be used.
         """
         self._file = file
-        self._looked: tuple[int, ...] | None = None
-        self.alerting = AlertSettings()
-        self.rules: tuple[Rule, ...] = ()
-        self.policies: Mapping[str, Policy] = {}
-        if file is None:
-            self._hold(RulesFile(default_rules(), AlertSettings()))
-        else:
-            self._looked = _state(file)
-            self._hold(read_file(file))
-
-    def _hold(self, said: RulesFile) -> None:
-        self.rules, self.alerting = said.rules, said.alerting
-        self.policies = {**{rule.name: rule for rule in said.rules}, BUILT_IN.name: BUILT_IN}
-        metrics.RULES.set(len(said.rules))
+        self._looked = None if file is None else _state(file)
+        self.book = _book(
+            RulesFile(default_rules(), AlertSettings()) if file is None else read_file(file)
+        )
 
     def look(self) -> bool:
         """Look whether the file has changed; where it cannot be used, say so, and go on as before.
@@ -79,8 +83,14 @@ class Rulebook:
             return False
         metrics.RELOADS.labels("reloaded").inc()
         log.warning("rules reloaded", file=str(self._file), rules=len(said.rules))
-        self._hold(said)
+        self.book = _book(said)
         return True
+
+
+def _book(said: RulesFile) -> Book:
+    metrics.RULES.set(len(said.rules))
+    policies: dict[str, Policy] = {rule.name: rule for rule in said.rules}
+    return Book(said.rules, {**policies, BUILT_IN.name: BUILT_IN}, said.alerting)
 
 
 def _state(file: Path) -> tuple[int, ...] | None:
