@@ -19,7 +19,7 @@ from inferwatch_schemas.topics import AGGREGATES, COMMANDS
 from inferwatch_schemas.wire import Encoder
 from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.commands.command import Command
-from inferwatch_streams.errors import ConfigurationError, SupersededError
+from inferwatch_streams.errors import ConfigurationError, StreamsSettingsError, SupersededError
 from inferwatch_streams.leading import record_processor
 from inferwatch_streams.rules.evaluation import Evaluation
 from inferwatch_streams.rules.finding import Finding
@@ -114,7 +114,7 @@ class Worker:
         self.topic, self.keeper = Topic(), Keeper()
         (folder / "rules.yaml").write_text(RULES)
         monkeypatch.setattr(record_processor, "CALM_SECONDS", 0.0)
-        monkeypatch.setattr(module, "Evaluator", lambda: SimpleNamespace(tick=self.evaluate))
+        monkeypatch.setattr(module, "Evaluator", lambda _gaps: SimpleNamespace(tick=self.evaluate))
         self.role = RulesRole(
             settings=RulesSettings(checkpoint_seconds=1e-6),
             registry=PinnedRegistry(),
@@ -172,6 +172,18 @@ def run(case: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 FOUND = Finding(labels={"service": "a"}, value=1.0, threshold=0.1, samples=10)
+
+
+def test_settings_come_from_variables() -> None:
+    """What is not set has its default; what cannot be is told with the variable's name."""
+    assert RulesSettings.from_environment({}) == RulesSettings()
+    found = RulesSettings.from_environment(
+        {"INFERWATCH_RULES_FILE": "r.yaml", "INFERWATCH_RULES_SETTLE_SECONDS": "5"}
+    )
+    assert (found.file, found.settle_seconds) == (Path("r.yaml"), 5.0)
+    for name, value in (("TICK_SECONDS", "0"), ("FETCH_BYTES", "x"), ("GROUP", "")):
+        with pytest.raises(StreamsSettingsError, match=f"INFERWATCH_RULES_{name}"):
+            RulesSettings.from_environment({f"INFERWATCH_RULES_{name}": value})
 
 
 def test_it_evaluates_when_the_rows_are_read(worker: Worker) -> None:

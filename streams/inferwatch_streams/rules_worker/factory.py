@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from inferwatch_schemas.columnar.chunk import TopicPartition
     from inferwatch_streams.leading.record_processor import RecordProcessor
+    from inferwatch_streams.rules.completeness import Gaps
     from inferwatch_streams.rules_worker.settings import RulesSettings
 
 log = structlog.get_logger(__name__)
@@ -58,8 +59,12 @@ class RulesApp(faust.App):
         self.alerts.close()
 
 
-def create_app(settings: RulesSettings) -> RulesApp:
+def create_app(settings: RulesSettings, gaps: Gaps | None = None) -> RulesApp:
     """The rules as a Faust app, not started.
+
+    Args:
+        settings: What it needs to know.
+        gaps: Where missing events are known from; rules of the kind completeness fail without.
 
     Raises:
         SchemasError: The registry does not answer, or does not know our schemas.
@@ -102,6 +107,7 @@ def create_app(settings: RulesSettings) -> RulesApp:
             settings.take_over_seconds,
         ),
         ends=ends,
+        gaps=gaps,
     )
     app.processor = role.processor
     app.watchdog = Watchdog(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
     from inferwatch_schemas.registry import Registry
     from inferwatch_streams.leading.record_processor import TakenRecord
+    from inferwatch_streams.rules.completeness import Gaps
     from inferwatch_streams.rules.definition import Rule
     from inferwatch_streams.rules.finding import Finding
     from inferwatch_streams.rules_worker.alerting import Alerting
@@ -58,6 +59,7 @@ class RulesRole:
         alerting: Alerting,
         keeper: WindowKeeper,
         ends: Ends,
+        gaps: Gaps | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare.
@@ -69,6 +71,7 @@ class RulesRole:
             alerting: The alerts.
             keeper: The windows.
             ends: Asks the broker where partitions end.
+            gaps: Where missing events are known from.
             clock: Seconds since 1970.
         """
         self._settings = settings
@@ -78,7 +81,8 @@ class RulesRole:
         self._ends = ends
         self._clock = clock
         self._reader = aggregate_reader(registry)
-        self._evaluator = Evaluator()
+        self._gaps = gaps
+        self._evaluator = Evaluator(gaps)
         self._silence = int(settings.silence_seconds * SECOND)
         self._settle = int(settings.settle_seconds * SECOND)
         self._ticking = Ticking(self._settle, self._silence)
@@ -103,7 +107,7 @@ class RulesRole:
         async with self._acting:
             epoch = await self._alerting.take_over()
             evaluated_until = await self._keeper.load(assignments, epoch)
-            self._evaluator = Evaluator()
+            self._evaluator = Evaluator(self._gaps)
             self._ticking.begin(evaluated_until, self._now())
             self._newest_tick = evaluated_until or 0
             self._checkpoint_due = time.monotonic() + self._settings.checkpoint_seconds
