@@ -96,6 +96,10 @@ def _rules(servers: Servers) -> Make:
         kafka=servers.kafka,
         registry_url=servers.registry_url,
     )
+    if settings.file is not None:
+        from inferwatch_streams.rules.reading import read_file  # noqa: PLC0415  # it is slow, too
+
+        read_file(settings.file)
 
     def make() -> Made:
         from inferwatch_streams.rules_worker import factory, rehearsal  # noqa: PLC0415  # likewise

@@ -54,6 +54,7 @@ def worker(  # noqa: PLR0913  # an option is a parameter
             default_factory=list,
             help="Run this one alone; may be given again. All run in one process without.",
             metavar="ROLE",
+            show_default=False,
         ),
     ],
     metrics_port: Annotated[
