@@ -25,5 +25,17 @@ class ConfigurationError(StreamsError):
     """A file of configuration cannot be used; the message names file, line and field."""
 
 
+class LeadingError(StreamsError):
+    """This worker does not lead: it has to take over anew, or another one has."""
+
+
+class TakeOverError(LeadingError):
+    """The state topic could not be claimed and read in time; it may be tried again."""
+
+
+class SupersededError(LeadingError):
+    """Another worker has claimed the state topic, or what became of a record is unknown."""
+
+
 class RuleFailedError(StreamsError):
     """A rule could not be evaluated; others go on."""

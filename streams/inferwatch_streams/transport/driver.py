@@ -107,7 +107,8 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         conf = self.app.conf
-        self._assignor = RoundRobinPartitionAssignor
+        # Of roles that one worker leads, the app declares another.
+        self._assignor = getattr(self.app, "group_assignor", RoundRobinPartitionAssignor)
         return aiokafka.AIOKafkaConsumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,
@@ -316,6 +317,13 @@ class Consumer(stock.Consumer):
             log.error("topics were deleted: waiting for them", topics=missing)
             return False
         return any(ids[name] != known for name, known in assigned.items())
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Faust does not seek where nothing is assigned, and so nobody would be told of that."""
+        if not assigned:
+            self._assigned = {}
+            self._processor.assign({})
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Make durable and commit what was processed, while the partitions are still ours."""
