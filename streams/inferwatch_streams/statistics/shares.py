@@ -78,7 +78,8 @@ def _deviate(share: Floats, total: Floats, true: Floats) -> Floats:
         others = np.where(
             share < 1, (1 - share) * np.log((1 - share) / (1 - true)), 0.0 * share * true
         )
-    return np.sign(share - true) * np.sqrt(2 * total * np.maximum(ones + others, 0.0))
+    deviates: Floats = np.sign(share - true) * np.sqrt(2 * total * np.maximum(ones + others, 0.0))
+    return deviates
 
 
 def _reached(inside: Floats, outside: Floats, total: Floats, threshold: float) -> Floats:
