@@ -23,3 +23,7 @@ class MatcherError(StreamsError):
 
 class ConfigurationError(StreamsError):
     """A file of configuration cannot be used; the message names file, line and field."""
+
+
+class RuleFailedError(StreamsError):
+    """A rule could not be evaluated; others go on."""
