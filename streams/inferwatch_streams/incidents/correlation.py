@@ -70,8 +70,13 @@ def relation(
 
 def _near(policy: Policy, incident: Incident, alert: Alert) -> bool:
     at = alert.started_at if alert.fired_at is None else alert.fired_at
-    newest = max(member.joined_at for member in incident.alerts)
-    return abs(at - newest) <= policy.window or incident.opened_at <= at <= newest
+    last = newest(incident)
+    return abs(at - last) <= policy.window or incident.opened_at <= at <= last
+
+
+def newest(incident: Incident) -> int:
+    """When the newest of its alerts fired."""
+    return max(member.joined_at for member in incident.alerts)
 
 
 def _shared(policy: Policy, incident: Incident, labels: dict[str, str]) -> Relation:

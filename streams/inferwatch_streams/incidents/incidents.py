@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from inferwatch_streams.alerts import alert as alerts
 from inferwatch_streams.incidents import changes
 from inferwatch_streams.incidents.changes import SERIOUS, fires_since
-from inferwatch_streams.incidents.correlation import Relation, about_host, relation
+from inferwatch_streams.incidents.correlation import Relation, about_host, newest, relation
 from inferwatch_streams.incidents.escalation import due
 from inferwatch_streams.incidents.orders import obeyed
 
@@ -117,10 +117,9 @@ class Incidents:
         return changes.opened(self.policy, alert)
 
     def command(self, command: Command) -> list[Incident]:
-        """Do what somebody wants; one that was done before, or cannot be, changes nothing.
+        """Do what somebody wants; returns the incident to write, if any.
 
-        Raises:
-            CommandRefusedError: It cannot be done; says why.
+        Where only its timeline changed, and not its transition, it could not be done.
         """
         incident = self._incidents.get(command.target)
         if incident is None:
@@ -130,7 +129,7 @@ class Incidents:
     def tick(self, at: int) -> list[Incident]:
         """What time brings about until now; each thing at the time it was due."""
         written = []
-        for incident in self.active:
+        for incident in sorted(self.active, key=lambda each: each.incident_id):
             now = incident
             while (found := due(self.policy, now, at)) is not None:
                 now = found
@@ -179,9 +178,9 @@ class Incidents:
         if alert.fingerprint not in self._suspects:
             return []
         incident = self._related(alert)
-        # What began before the incident is looked for when it opens: read again, it must not come
-        # to one that it had not been there for.
-        if incident is None or fires_since(alert) < incident.opened_at:
+        # What came before the newest of the incident is looked at when that comes: heard again, it
+        # must not join what it had not been there for.
+        if incident is None or fires_since(alert) < newest(incident):
             return []
         return self._changed(incident, self._with(incident, alert, quietly=True))
 

@@ -36,17 +36,23 @@ ACTIONS: Final = frozenset(_TOLD)
 def obeyed(policy: Policy, incident: Incident, command: Command) -> Incident:
     """The incident after a command; the same where it was done before.
 
-    Raises:
-        CommandRefusedError: It cannot be done; says why.
+    One that cannot be done leaves only a line that says why: heard again when it could be, it is
+    not done either.
     """
-    if command.action not in _TOLD:
-        raise CommandRefusedError(f"{command.action} cannot be done with an incident.")
     event = _event(command)
-    # A line says all of a command, its time to the microsecond included: so it tells what was done.
     if told(incident.timeline, event):
         return incident
+    try:
+        return _done(policy, incident, command, event)
+    except CommandRefusedError as error:
+        return noted(incident, replace(event, text=f"{command.action} was refused: {error}"))
+
+
+def _done(policy: Policy, incident: Incident, command: Command, event: Event) -> Incident:
+    if command.action not in _TOLD:
+        raise CommandRefusedError("it cannot be done with an incident.")
     if not incident.active and command.action not in (commands.COMMENT, commands.UNDO):
-        raise CommandRefusedError(f"{incident.incident_id} is over: {command.action} is too late.")
+        raise CommandRefusedError("the incident is over.")
     if command.action == commands.RESOLVE:
         return resolved(policy, incident, event, command.actor, command.command_id)
     if command.action == commands.ESCALATE:
@@ -64,7 +70,7 @@ def obeyed(policy: Policy, incident: Incident, command: Command) -> Incident:
 
 
 def _event(command: Command) -> Event:
-    kind, text = _TOLD[command.action]
+    kind, text = _TOLD.get(command.action, ("commented", ""))
     said = text.format(assignee=command.assignee, response_action=command.response_action)
     return Event(
         command.event_time, kind, command.actor, ": ".join(filter(None, (said, command.text)))

@@ -136,9 +136,7 @@ def approved(incident: Incident, name: str) -> Incident:
     """
     action = incident.action(name)
     if action is None or action.status not in (states.SKIPPED, states.FAILED) or action.undo:
-        raise CommandRefusedError(
-            f"{incident.incident_id} has no action {name!r} that was skipped or failed."
-        )
+        raise CommandRefusedError(f"there is no action {name!r} that was skipped or failed.")
     return _with(incident, replace(action, status=states.WAITING, result=None))
 
 
@@ -151,9 +149,7 @@ def undo_wanted(incident: Incident, name: str) -> Incident:
     action = incident.action(name)
     done = (states.SUCCEEDED, states.FAILED)
     if action is None or action.undo is None or action.status not in done:
-        raise CommandRefusedError(
-            f"{incident.incident_id} has no action {name!r} that was done and can be undone."
-        )
+        raise CommandRefusedError(f"there is no action {name!r} that was done and can be undone.")
     return _with(incident, replace(action, status=states.RUNNING))
 
 

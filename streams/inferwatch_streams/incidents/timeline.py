@@ -42,11 +42,22 @@ def extended(timeline: Sequence[Event], *events: Event) -> tuple[Event, ...]:
 
 
 def told(timeline: Sequence[Event], event: Event) -> bool:
-    """Whether an event is in a timeline, or was and is left out of it now."""
-    if _cut(event) in timeline:
+    """Whether an event is in a timeline, or was and is left out of it now.
+
+    What a person did is told by when it was, to the microsecond, and its kind: what the line says
+    of it depends on what came of it.
+    """
+    cut = _cut(event)
+    if any(line == cut or _same_deed(line, event) for line in timeline):
         return True
     gap = next((line for line in timeline if line.kind == LEFT_OUT), None)
     return gap is not None and event.at <= gap.at
+
+
+def _same_deed(line: Event, event: Event) -> bool:
+    return line.actor != SELF and (line.at, line.kind, line.actor) == (
+        event.at, event.kind, event.actor,
+    )  # fmt: skip
 
 
 def quiet_since(timeline: Sequence[Event]) -> int | None:
