@@ -47,9 +47,11 @@ class Surroundings:
 
     Attributes:
         environment: The worker's variables, with the connections it was started with.
+        name: What the action is called in the file.
     """
 
     environment: Mapping[str, str]
+    name: str
 
     def secret(self, options: Mapping[str, Any], name: str) -> str | None:
         """An option's value: itself, or from the variable or file that NAME_env or NAME_file names.
