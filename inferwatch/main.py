@@ -64,6 +64,10 @@ COMMANDS = (
         "inferwatch.commands.controls:app",
     ),
     Deferred(
+        "rules", STEER, "Check rules, print their JSON Schema, and show those that hold.",
+        "inferwatch.commands.rules:app",
+    ),
+    Deferred(
         "topics", SET_UP, "Create and list the Kafka topics.",
         "inferwatch.commands.topics:app",
     ),

@@ -41,3 +41,19 @@ class ActionFailedError(StreamsError):
         super().__init__(message)
         self.may_have_run = may_have_run
         self.again = again
+
+
+class LeadingError(StreamsError):
+    """This worker does not lead: it has to take over anew, or another one has."""
+
+
+class TakeOverError(LeadingError):
+    """The state topic could not be claimed and read in time; it may be tried again."""
+
+
+class SupersededError(LeadingError):
+    """Another worker has claimed the state topic, or what became of a record is unknown."""
+
+
+class RuleFailedError(StreamsError):
+    """A rule could not be evaluated; others go on."""
