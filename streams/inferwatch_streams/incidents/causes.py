@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 #: A cause may be seen this long after what it causes, as rules look over windows of their own.
 SLACK: Final = 120_000_000
+MAX_SUMMARY: Final = 200
 #: Others beside the most likely one that are named.
 ALSO: Final = 2
 KINDS: Final = ("GPU", "engine", "host")
@@ -96,7 +97,7 @@ def probable_cause(policy: Policy, alerts: Sequence[Alert]) -> Cause | None:
 
 
 def _named(alert: Alert) -> str:
-    text = alert.summary.strip().rstrip(".")
+    text = alert.summary.strip().rstrip(".")[:MAX_SUMMARY]
     return f"{kind_of(alert)} on {dict(alert.labels)['host']}: {text or alert.rule}"
 
 

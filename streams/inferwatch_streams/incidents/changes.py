@@ -47,7 +47,7 @@ def opened(policy: Policy, alert: Alert) -> Incident:
     bare = Incident(
         incident_id=incident_id,
         event_time=alert.event_time,
-        title=alert.summary or alert.rule,
+        title=(alert.summary or alert.rule)[:MAX_SUMMARY],
         priority=states.PRIORITIES[-1],
         status=states.OPEN,
         transition="opened",

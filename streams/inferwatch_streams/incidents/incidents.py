@@ -215,9 +215,10 @@ class Incidents:
         return self._incidents[max(found)[2]] if found else None
 
     def _relation(self, incident: Incident, alert: Alert) -> Relation:
-        return relation(self.policy, incident, self._members(incident), alert)
+        return relation(self.policy, incident, self.members(incident), alert)
 
-    def _members(self, incident: Incident) -> Iterable[Alert]:
+    def members(self, incident: Incident) -> Iterable[Alert]:
+        """The alerts of an incident, as far as they are known."""
         return (
             self._alerts[each.fingerprint]
             for each in incident.alerts
@@ -225,7 +226,7 @@ class Incidents:
         )
 
     def _known(self, incident: Incident, alert: Alert) -> list[Alert]:
-        others = [each for each in self._members(incident) if each.fingerprint != alert.fingerprint]
+        others = [each for each in self.members(incident) if each.fingerprint != alert.fingerprint]
         return [*others, alert]
 
 
