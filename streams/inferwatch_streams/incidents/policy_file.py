@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.configuration.file import ConfigurationFile
-from inferwatch_streams.errors import MatcherError
+from inferwatch_streams.errors import MatcherError, StreamsError
 from inferwatch_streams.incidents.incident import PRIORITIES
 from inferwatch_streams.incidents.policy import (
     CRITICAL,
@@ -19,12 +19,14 @@ from inferwatch_streams.incidents.policy import (
     Placement,
     Policy,
 )
+from inferwatch_streams.incidents.response_action import Surroundings, made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from inferwatch_streams.configuration.file import Problem
+    from inferwatch_streams.incidents.response_action import ResponseAction
 
 UNITS: Final = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _SPAN: Final = {"type": "string", "pattern": r"^[0-9]{1,6}(s|m|h|d)$"}
@@ -259,3 +261,30 @@ def _bad_matcher(text: str) -> str | None:
     except MatcherError as error:
         return str(error)
     return None
+
+
+def actions_of(
+    policy: Policy, file: ConfigurationFile | None, environment: Mapping[str, str]
+) -> dict[str, ResponseAction]:
+    """The actions of a policy, by name.
+
+    Args:
+        policy: The policy.
+        file: Where it is from; None where it is the shipped one.
+        environment: What actions take connections and secrets from.
+
+    Raises:
+        ConfigurationError: One cannot be made; a line for each, with its place in the file.
+    """
+    found: dict[str, ResponseAction] = {}
+    problems = []
+    for name, action in policy.actions.items():
+        try:
+            found[name] = made(action.uses, action.options, Surroundings(environment, name))
+        except StreamsError as error:
+            if file is None:
+                raise
+            problems.append(file.problem(("actions", name), str(error)))
+    if file is not None:
+        file.refuse(problems)
+    return found
