@@ -25,5 +25,35 @@ class ConfigurationError(StreamsError):
     """A file of configuration cannot be used; the message names file, line and field."""
 
 
+class CommandRefusedError(StreamsError):
+    """A command cannot be done; the message says why."""
+
+
+class ActionFailedError(StreamsError):
+    """A response action failed; the message says why.
+
+    Attributes:
+        may_have_run: Whether it may have done all the same what it was to do.
+        again: Whether another attempt may do better.
+    """
+
+    def __init__(self, message: str, *, may_have_run: bool = False, again: bool = True) -> None:
+        super().__init__(message)
+        self.may_have_run = may_have_run
+        self.again = again
+
+
+class LeadingError(StreamsError):
+    """This worker does not lead: it has to take over anew, or another one has."""
+
+
+class TakeOverError(LeadingError):
+    """The state topic could not be claimed and read in time; it may be tried again."""
+
+
+class SupersededError(LeadingError):
+    """Another worker has claimed the state topic, or what became of a record is unknown."""
+
+
 class RuleFailedError(StreamsError):
     """A rule could not be evaluated; others go on."""

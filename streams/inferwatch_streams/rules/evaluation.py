@@ -125,3 +125,5 @@ def _found(rule: Rule, tick: Tick) -> Sequence[Finding] | str:
         return _EVALUATE[rule.kind](rule, tick)
     except RuleFailedError as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001  # a defect of one rule's kind must not stop the others
+        return f"The rule {rule.name} cannot be evaluated: {error!r}."
