@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from inferwatch_streams.statistics.anomaly import LEAST_ERRORS, Anomalies
+from inferwatch_streams.statistics.quantiles import known_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +46,9 @@ def unusual_shares(
         ``upper``, of as many events, has a score beyond the threshold.
     """
     shares = np.divide(ones, totals, out=np.full(ones.shape, np.nan), where=totals > 0)
-    low, expected, high = _quantiles(shares)
+    # NaN where too little is known.
+    shares[(~np.isnan(shares)).sum(axis=1) < LEAST_ERRORS] = np.nan
+    low, expected, high = (known_quantile(shares, q) for q in (_LOWER, 0.5, _UPPER))
     # Of so many events, a share nearer to 0 or 1 could not have been told from it.
     least = 1 / (totals.sum(axis=1) + 2)
     low, high = np.clip(low, None, 1 - least), np.clip(high, least, None)
@@ -59,16 +62,6 @@ def unusual_shares(
         _reached(low, np.zeros_like(low), total, threshold),
         _reached(high, np.ones_like(high), total, threshold),
     )
-
-
-def _quantiles(shares: Floats) -> tuple[Floats, Floats, Floats]:
-    """Lower quartile, median and upper quartile of what is known; NaN where that is too little."""
-    known = (~np.isnan(shares)).sum(axis=1)
-    found = np.full((3, len(shares)), np.nan)
-    enough = known >= LEAST_ERRORS
-    if enough.any():
-        found[:, enough] = np.nanquantile(shares[enough], (_LOWER, 0.5, _UPPER), axis=1)
-    return found[0], found[1], found[2]
 
 
 def _deviate(share: Floats, total: Floats, true: Floats) -> Floats:
