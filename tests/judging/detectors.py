@@ -14,7 +14,7 @@ from petshop import HISTORY, ROW, Floats, Scenario, scenarios
 from inferwatch_streams.backtest.episode import Episode
 from inferwatch_streams.backtest.scoring import Score, score
 from inferwatch_streams.statistics.anomaly import robust_seasonals
-from inferwatch_streams.statistics.shares import unusual_shares
+from inferwatch_streams.statistics.shares import share_scores
 
 METRICS = ("latency", "availability")
 EVER = 0
@@ -64,7 +64,9 @@ def options(name: str, past: int = HISTORY) -> Iterator[Detector]:
                 Limit("sigmas of share", 3.0, summed, held_errors, past),
             )
         else:
-            for latency, least, errors in itertools.product((3.5, 5.0), (0.05, 0.1), (3.5, 4, 5, 6)):
+            for latency, least, errors in itertools.product(
+                (3.5, 5.0), (0.05, 0.1), (3.5, 4, 5, 6)
+            ):
                 yield (
                     Limit("anomaly", latency, held=held, past=past, least_spread=least),
                     Limit("unusual share", errors, summed, held_errors, past),
@@ -139,7 +141,9 @@ def _scores(scenario: Scenario, limit: Limit) -> Floats:
 def _scored(scenario: Scenario, kind: str, rows: int, past: int, least_spread: float) -> Floats:
     errors, requests = scenario.errors, scenario.requests
     if rows > 1:
-        errors, requests = (_with_row_before(each, scenario.adjacent) for each in (errors, requests))
+        errors, requests = (
+            _with_row_before(each, scenario.adjacent) for each in (errors, requests)
+        )
     share = np.divide(errors, requests, out=np.full(errors.shape, np.nan), where=requests > 0)
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         # Of services that nobody called there is no mean.
@@ -155,15 +159,15 @@ def _scored(scenario: Scenario, kind: str, rows: int, past: int, least_spread: f
                 return _by_past(lambda p, n: _sigmas(p[0], n[0]), [share], past)
             case "anomaly":
                 return _by_past(
-                    lambda p, n: robust_seasonals(
-                        p[0], n[0], period=None, least_spread=least_spread
-                    ).score,
+                    lambda p, n: (
+                        robust_seasonals(p[0], n[0], period=None, least_spread=least_spread).score
+                    ),
                     [scenario.latency],
                     past,
                 )
             case "unusual share":
                 return _by_past(
-                    lambda p, n: unusual_shares(p[0], p[1], n[0], n[1]).score,
+                    lambda p, n: share_scores(p[0], p[1], n[0], n[1]),
                     [errors, requests],
                     past,
                 )

@@ -24,9 +24,7 @@ from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.backtest.scoring import KnownIncident
 
 ARCHIVE = (
-    Path(
-        os.environ.get("INFERWATCH_PUBLIC_TRACES", Path(__file__).parents[3] / "shared" / "data")
-    )
+    Path(os.environ.get("INFERWATCH_PUBLIC_TRACES", Path(__file__).parents[3] / "shared" / "data"))
     / "petshop.tar.gz"
 )
 SCENARIOS = ("low_traffic", "high_traffic", "temporal_traffic1", "temporal_traffic2")
@@ -95,7 +93,9 @@ def _files() -> Iterator[tuple[str, str]]:
 
 
 def _scenario(name: str, files: dict[str, str]) -> Scenario:
-    healthy = _rows(files.get(f"{name}/noissue/metrics.csv") or files["high_traffic/noissue/metrics.csv"])
+    healthy = _rows(
+        files.get(f"{name}/noissue/metrics.csv") or files["high_traffic/noissue/metrics.csv"]
+    )
     own = f"{name}/noissue/metrics.csv" in files
     excerpts: _Rows = {}
     part_of: dict[float, str] = {}
@@ -126,9 +126,9 @@ def _scenario(name: str, files: dict[str, str]) -> Scenario:
     services = tuple(sorted({service for row in ordered for service in row}))
     half = len(healthy) // 2
     # The healthy days of another scenario teach, and are judged there.
-    parts = [
-        "" if i < HISTORY or not own else PARTS[i >= half] for i in range(len(healthy))
-    ] + [part_of[t] for t in sorted(excerpts)]
+    parts = ["" if i < HISTORY or not own else PARTS[i >= half] for i in range(len(healthy))] + [
+        part_of[t] for t in sorted(excerpts)
+    ]
     missing = (0.0, math.nan, math.nan)
     table = np.array([[row.get(service, missing) for row in ordered] for service in services])
     requests, latency, availability = np.moveaxis(table, -1, 0)

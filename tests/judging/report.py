@@ -1,7 +1,10 @@
 """Prints the tables of docs/backtesting.md: tunes each detector on a part, judges it on the other.
 
-Run as: ``python tests/judging/report.py``; a minute.
+Run as: ``python tests/judging/report.py``; about a minute.
 """
+
+# A program that reports to whoever runs it.
+# ruff: noqa: T201
 
 import math
 
@@ -33,7 +36,9 @@ def row(name: str, judged_on: str, found: Score) -> str:
 def main() -> None:
     """Print."""
     tuned = {}
-    print("| detector | judged on | found | true alerts | false | precision | recall | F1 | delay |")
+    print(
+        "| detector | judged on | found | true alerts | false | precision | recall | F1 | delay |"
+    )
     for name, kind, past in CONTENDERS:
         total = None
         for part, other in zip(PARTS, reversed(PARTS), strict=True):

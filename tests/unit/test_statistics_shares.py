@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inferwatch_streams.statistics.anomaly import LEAST_ERRORS, Anomaly
-from inferwatch_streams.statistics.shares import unusual_shares
+from inferwatch_streams.statistics.shares import share_scores, unusual_shares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,9 +22,9 @@ WINDOWS = st.lists(
 def judged(past: list[tuple[int, int]], now: int, total: int) -> Anomaly:
     """One group's verdict."""
     array: NDArray[np.float64] = np.array(past, np.float64).reshape(-1, 2)
-    found = unusual_shares(
-        array[np.newaxis, :, 0], array[np.newaxis, :, 1], np.array([now]), np.array([total])
-    )
+    told = (array[np.newaxis, :, 0], array[np.newaxis, :, 1], np.array([now]), np.array([total]))
+    found = unusual_shares(*told)
+    np.testing.assert_array_equal(found.score, share_scores(*told))
     return Anomaly(
         float(found.score[0]),
         float(found.expected[0]),

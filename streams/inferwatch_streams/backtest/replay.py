@@ -13,13 +13,29 @@ from inferwatch_streams.backtest.episode import Episodes
 from inferwatch_streams.rules.evaluation import Evaluator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from inferwatch_streams.backtest.episode import Episode
     from inferwatch_streams.rules.definition import Rule
+    from inferwatch_streams.rules.evaluation import Evaluation
     from inferwatch_streams.windows.reading import Windows
 
 DEFAULTS = AlertSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One tick.
+
+    Attributes:
+        at: Event time, in microseconds since 1970.
+        evaluation: What rules found.
+        changed: Alerts that changed, as they would have been written.
+    """
+
+    at: int
+    evaluation: Evaluation
+    changed: tuple[Alert, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +53,12 @@ class Replay:
     failures: Mapping[str, str]
 
 
-def replay(
+def ticked(
     rules: Sequence[Rule],
     windows_at: Callable[[int], Windows],
     ticks: Iterable[int],
     settings: AlertSettings = DEFAULTS,
-) -> Replay:
+) -> Iterator[Tick]:
     """Evaluate rules at each tick, and take their alerts through the state machine, as live.
 
     Args:
@@ -51,16 +67,25 @@ def replay(
         ticks: Event times, ascending, in microseconds since 1970.
         settings: How alerts behave.
     """
-    evaluator, state, episodes = Evaluator(), State(), Episodes()
+    evaluator, state = Evaluator(), State()
     by_name = {rule.name: rule for rule in rules}
-    failures: dict[str, str] = {}
-    count = 0
     for at in ticks:
         evaluation = evaluator.tick(rules, windows_at(at), at)
         state, changes = step(state, by_name, evaluation.findings, at, settings)
-        episodes.tick(
-            [change for change in changes if isinstance(change, Alert)], evaluation.findings
-        )
-        failures = {**evaluation.failures, **failures}
+        yield Tick(at, evaluation, tuple(change for change in changes if isinstance(change, Alert)))
+
+
+def replay(
+    rules: Sequence[Rule],
+    windows_at: Callable[[int], Windows],
+    ticks: Iterable[int],
+    settings: AlertSettings = DEFAULTS,
+) -> Replay:
+    """What rules would have fired; as ``ticked``."""
+    episodes, count = Episodes(), 0
+    failures: dict[str, str] = {}
+    for tick in ticked(rules, windows_at, ticks, settings):
+        episodes.tick(tick.changed, tick.evaluation.findings)
+        failures = {**tick.evaluation.failures, **failures}
         count += 1
     return Replay(episodes=episodes.all(), ticks=count, failures=failures)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from inferwatch_streams.statistics.quantiles import known_quantile
+from inferwatch_streams.statistics.quantiles import known_quantiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,4 +132,5 @@ def _expected(
 
 
 def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return known_quantile(values, 0.5)
+    (medians,) = known_quantiles(values, 0.5)
+    return medians

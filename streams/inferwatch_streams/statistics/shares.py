@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from inferwatch_streams.statistics.anomaly import LEAST_ERRORS, Anomalies
-from inferwatch_streams.statistics.quantiles import known_quantile
+from inferwatch_streams.statistics.quantiles import known_quantiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _LOWER, _UPPER = 0.25, 0.75
-_HALVINGS: Final = 40
+_HALVINGS: Final = 30
 
 
 def unusual_shares(
@@ -45,23 +45,36 @@ def unusual_shares(
         windows. ``expected`` is the median of the past shares; a share below ``lower`` or above
         ``upper``, of as many events, has a score beyond the threshold.
     """
-    shares = np.divide(ones, totals, out=np.full(ones.shape, np.nan), where=totals > 0)
-    # NaN where too little is known.
-    shares[(~np.isnan(shares)).sum(axis=1) < LEAST_ERRORS] = np.nan
-    low, expected, high = (known_quantile(shares, q) for q in (_LOWER, 0.5, _UPPER))
-    # Of so many events, a share nearer to 0 or 1 could not have been told from it.
-    least = 1 / (totals.sum(axis=1) + 2)
-    low, high = np.clip(low, None, 1 - least), np.clip(high, least, None)
-    share = np.divide(now, total, out=np.full(now.shape, np.nan), where=total > 0)
-    score = np.maximum(_deviate(share, total, high), 0.0) + np.minimum(
-        _deviate(share, total, low), 0.0
-    )
+    low, expected, high = _band(ones, totals)
     return Anomalies(
-        score,
+        _scores(low, high, now, total),
         expected,
         _reached(low, np.zeros_like(low), total, threshold),
         _reached(high, np.ones_like(high), total, threshold),
     )
+
+
+def share_scores(ones: Floats, totals: Floats, now: Floats, total: Floats) -> Floats:
+    """The scores alone: what else ``unusual_shares`` tells takes ten times as long."""
+    low, _, high = _band(ones, totals)
+    return _scores(low, high, now, total)
+
+
+def _band(ones: Floats, totals: Floats) -> tuple[Floats, Floats, Floats]:
+    """Lowest usual share, median and highest; NaN where too little is known."""
+    shares = np.divide(ones, totals, out=np.full(ones.shape, np.nan), where=totals > 0)
+    shares[(~np.isnan(shares)).sum(axis=1) < LEAST_ERRORS] = np.nan
+    low, expected, high = known_quantiles(shares, _LOWER, 0.5, _UPPER)
+    # Of so many events, a share nearer to 0 or 1 could not have been told from it.
+    least = 1 / (totals.sum(axis=1) + 2)
+    return np.clip(low, None, 1 - least), expected, np.clip(high, least, None)
+
+
+def _scores(low: Floats, high: Floats, now: Floats, total: Floats) -> Floats:
+    share = np.divide(now, total, out=np.full(now.shape, np.nan), where=total > 0)
+    above = np.maximum(_deviate(share, total, high), 0.0)
+    scores: Floats = above + np.minimum(_deviate(share, total, low), 0.0)
+    return scores
 
 
 def _deviate(share: Floats, total: Floats, true: Floats) -> Floats:
