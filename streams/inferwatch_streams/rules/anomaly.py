@@ -29,7 +29,8 @@ def evaluate(rule: Anomaly, tick: Tick) -> list[Finding]:
         period=rule.season // rule.window or None,
         threshold=rule.score,
     )
-    above = (judged.score >= rule.score) & (rule.direction != BELOW)
+    above = (judged.score >= rule.score) & (found.newest.value >= rule.at_least)
+    above &= rule.direction != BELOW
     below = (judged.score <= -rule.score) & (rule.direction != ABOVE)
     # A group that fell silent has no events now: what it had counts, too.
     usual = np.maximum(found.newest.samples, np.median(found.samples[:, :-1], axis=1))

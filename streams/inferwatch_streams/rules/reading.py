@@ -188,6 +188,7 @@ def _anomaly(data: Fields) -> Fields:
         "season": _time(data, "season"),
         "score": float(data.get("score", DEFAULT_SCORE)),
         "direction": data.get("direction", DEFAULT_DIRECTION),
+        "at_least": float(data.get("at_least", 0)),
     }
 
 
