@@ -17,7 +17,7 @@ from inferwatch_streams.backtest.replay import replay
 from inferwatch_streams.backtest.scoring import KnownIncident, score
 from inferwatch_streams.errors import ConfigurationError
 from inferwatch_streams.instants import moment_text
-from inferwatch_streams.rules.definition import Threshold
+from inferwatch_streams.rules.definition import Anomaly, Threshold
 from inferwatch_streams.rules.durations import HOUR, MINUTE, SECOND
 from inferwatch_streams.rules.reading import default_rules
 
@@ -115,6 +115,29 @@ def test_what_still_fires_at_the_end_has_no_end() -> None:
     (episode,) = replay([RULE], past.at, range(NOON, NOON + 5 * MINUTE, WINDOW)).episodes
     assert episode.resolved_at is None
     assert episode.until(NOON + HOUR) == NOON + HOUR
+
+
+def test_an_anomaly_of_a_share_is_judged_by_its_events() -> None:
+    """Of a service that never fails, three failures of 120 raise alarm, and one does not."""
+    rule = Anomaly(
+        name="unusual",
+        severity="low",
+        by=("service",),
+        measure="error_rate",
+        window=MINUTE,
+        history=2 * HOUR,
+        direction="above",
+    )
+    failures = {NOON + 2 * HOUR: 1, NOON + 2 * HOUR + 30 * MINUTE: 3}
+    rows = (
+        (start, "requests.v1", request_row("chat", 20, failures.get(start, 0)))
+        for start in range(NOON, NOON + 3 * HOUR, WINDOW)
+    )
+    ticks = range(NOON + 2 * HOUR, NOON + 3 * HOUR, MINUTE)
+    (episode,) = replay([rule], PastWindows(rows).at, ticks).episodes
+    assert episode.fired_at == NOON + 2 * HOUR + 31 * MINUTE
+    assert episode.resolved_at == NOON + 2 * HOUR + 32 * MINUTE
+    assert episode.peak == pytest.approx(3 / 120)
 
 
 def episode(fired_at: int, rule: str = "errors", **labels: str) -> Episode:
