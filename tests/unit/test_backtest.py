@@ -1,6 +1,7 @@
 """Backtests: rules over past windows, episodes, and their score against known incidents."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,26 @@ def test_an_anomaly_of_a_share_is_judged_by_its_events() -> None:
     assert episode.fired_at == NOON + 2 * HOUR + 31 * MINUTE
     assert episode.resolved_at == NOON + 2 * HOUR + 32 * MINUTE
     assert episode.peak == pytest.approx(3 / 120)
+
+
+def test_an_anomaly_may_be_asked_to_be_large() -> None:
+    """A rate that is a tenth above what it always was is an anomaly, unless more is asked for."""
+    small = Anomaly(
+        name="small",
+        severity="low",
+        by=("service",),
+        measure="request_rate",
+        window=MINUTE,
+        history=HOUR,
+    )
+    large = replace(small, name="large", least_change=0.25)
+    rows = (
+        (start, "requests.v1", request_row("chat", 22 if start >= NOON + 90 * MINUTE else 20, 0))
+        for start in range(NOON, NOON + 2 * HOUR, WINDOW)
+    )
+    ticks = range(NOON + 80 * MINUTE, NOON + 100 * MINUTE, MINUTE)
+    seen = replay([small, large], PastWindows(rows).at, ticks)
+    assert [(each.rule, each.fired_at) for each in seen.episodes] == [("small", NOON + 91 * MINUTE)]
 
 
 def episode(fired_at: int, rule: str = "errors", **labels: str) -> Episode:

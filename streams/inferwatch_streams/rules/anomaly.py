@@ -28,6 +28,8 @@ def evaluate(rule: Anomaly, tick: Tick) -> list[Finding]:
     spans = whole_spans(tick.at, rule.window, rule.history // rule.window + 1)
     found = series(tick, rule.measure, spans, rule.by, rule.where)
     judged = _judged(rule, found)
+    away = np.abs(found.newest.value - judged.expected)
+    changed = away >= rule.least_change * np.abs(judged.expected)
     above = (judged.score >= rule.score) & (found.newest.value >= rule.at_least)
     above &= rule.direction != BELOW
     below = (judged.score <= -rule.score) & (rule.direction != ABOVE)
@@ -44,7 +46,7 @@ def evaluate(rule: Anomaly, tick: Tick) -> list[Finding]:
             upper=float(judged.upper[index]),
             score=float(judged.score[index]),
         )
-        for index in known.indexes(above | below, rule.min_samples)
+        for index in known.indexes((above | below) & changed, rule.min_samples)
     ]
 
 
