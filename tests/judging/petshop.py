@@ -33,8 +33,8 @@ FRONT = "PetSite"
 """The service that users see; all incidents are labelled there."""
 ROW = 300
 """Seconds that a row is of; its time is when it begins."""
-HISTORY = 72
-"""Rows that are kept as the past: six hours, as windows of five minutes can be asked for live."""
+HISTORY = 60
+"""Rows that are kept as the past: five hours, as far as rules can look at windows of five minutes."""
 LEAST_REQUESTS = 30
 """Services with fewer in a row are not judged there."""
 HEALTHY = "healthy"

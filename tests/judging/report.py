@@ -15,9 +15,9 @@ from inferwatch_streams.backtest.scoring import Score
 
 CONTENDERS = (
     ("fixed threshold", "threshold", HISTORY),
-    ("three sigma, six hours", "three sigma", HISTORY),
+    ("three sigma, five hours", "three sigma", HISTORY),
     ("three sigma, all days", "three sigma", EVER),
-    ("ours, six hours", "ours", HISTORY),
+    ("ours, five hours", "ours", HISTORY),
     ("ours, all days", "ours", EVER),
 )
 

@@ -2,7 +2,7 @@
 
 import pytest
 from detectors import Detector, Limit, judged
-from petshop import ARCHIVE, PARTS, scenarios
+from petshop import ARCHIVE, HISTORY, PARTS, scenarios
 
 from inferwatch_streams.backtest.scoring import Score
 
@@ -10,12 +10,12 @@ pytestmark = pytest.mark.skipif(
     not ARCHIVE.exists(),
     reason="petshop.tar.gz is absent: set INFERWATCH_PUBLIC_TRACES to the folder of public traces",
 )
-# By the part that report.py tunes them on; all have the same six hours of past.
+# By the part that report.py tunes them on; all have the same five hours of past.
 OURS = {
     "train": (Limit("anomaly", 5.0, held=2, least_spread=0.05), Limit("unusual share", 6.0)),
     "test": (
         Limit("anomaly", 5.0, held=2, least_spread=0.1),
-        Limit("unusual share", 6.0, rows=2),
+        Limit("unusual share", 5.0, rows=2),
     ),
 }
 THREE_SIGMA = {
@@ -40,7 +40,7 @@ def test_the_data_are_what_they_are_said_to_be() -> None:
     ]
     assert len(found) == len({incident.name for incident in found}) == 68
     assert sum(incident.matchers[0].value == "latency" for incident in found) == 36
-    assert sum((each.parts == "").sum() for each in scenarios()) == 2 * 72 + 2 * 589
+    assert sum((each.parts == "").sum() for each in scenarios()) == 2 * HISTORY + 2 * 589
 
 
 @pytest.mark.parametrize("other", [THREE_SIGMA, THRESHOLD], ids=["three sigma", "threshold"])
@@ -48,7 +48,7 @@ def test_ours_finds_more_of_68_incidents_and_sooner(other: dict[str, Detector]) 
     """With a better precision; docs/backtesting.md has all numbers."""
     ours, theirs = on_the_other_part(OURS), on_the_other_part(other)
     assert len(ours.delays) + len(ours.missed) == 68
-    assert ours.recall > 0.95 > theirs.recall
+    assert ours.recall > 0.9 > theirs.recall
     assert ours.precision > theirs.precision
     assert ours.median_delay is not None
     assert theirs.median_delay is not None
