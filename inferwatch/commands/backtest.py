@@ -62,7 +62,9 @@ def backtest(  # noqa: PLR0913  # an option is a parameter
     share of incidents that any matches, and delay what passed from the start until one fired.
     """
     now = time.time_ns() // 1000
-    start, end, every = _moment(from_, "--from", now), _moment(to, "--to", now), _step(step)
+    start, every = _moment(from_, "--from", now), _step(step)
+    # Of what is to come nothing is known.
+    end = min(now, _moment(to, "--to", now))
     if end < start:
         raise typer.BadParameter("It is before --from.", param_hint="--to")
     chosen = default_rules() if rules is None else read_rules(rules)

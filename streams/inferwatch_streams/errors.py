@@ -21,6 +21,10 @@ class MatcherError(StreamsError):
     """A matcher of labels is none; the message says what is wrong with it."""
 
 
+class StoredRowError(StreamsError):
+    """A row that was stored cannot be read as one of the aggregates; the message names it."""
+
+
 class ConfigurationError(StreamsError):
     """A file of configuration cannot be used; the message names file, line and field."""
 

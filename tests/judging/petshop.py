@@ -34,7 +34,7 @@ FRONT = "PetSite"
 ROW = 300
 """Seconds that a row is of; its time is when it begins."""
 HISTORY = 60
-"""Rows that are kept as the past: five hours, as far as rules can look at windows of five minutes."""
+"""Rows of the past that are looked at: five hours, as rules can do by five minutes."""
 LEAST_REQUESTS = 30
 """Services with fewer in a row are not judged there."""
 HEALTHY = "healthy"

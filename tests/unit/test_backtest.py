@@ -16,7 +16,7 @@ from inferwatch_streams.backtest.labels import read_incidents
 from inferwatch_streams.backtest.reach import reach
 from inferwatch_streams.backtest.replay import replay
 from inferwatch_streams.backtest.scoring import KnownIncident, score
-from inferwatch_streams.errors import ConfigurationError
+from inferwatch_streams.errors import ConfigurationError, StoredRowError
 from inferwatch_streams.instants import moment_text
 from inferwatch_streams.rules.definition import Anomaly, Threshold
 from inferwatch_streams.rules.durations import HOUR, MINUTE, SECOND
@@ -108,6 +108,14 @@ def test_days_are_read_as_live_with_hours_further_back() -> None:
     windows = [past.at(NOON + at * HOUR) for at in range(1, 26)][-1]
     found = windows.totals("requests.v1", NOON, NOON + 25 * HOUR, ("service",))
     assert found.measures["requests"].tolist() == [25 * 60]
+
+
+def test_a_stored_row_that_is_none_is_told_and_not_left_out() -> None:
+    """Half a histogram makes no rule's value."""
+    row = {**request_row("chat", 1, 0), "duration_bin_indexes": [3], "duration_bin_counts": []}
+    past = PastWindows(iter([(NOON, "requests.v1", row)]))
+    with pytest.raises(StoredRowError, match=r"of requests\.v1 of the window from 2023-11-16"):
+        past.at(NOON + WINDOW)
 
 
 def test_what_still_fires_at_the_end_has_no_end() -> None:
@@ -235,7 +243,8 @@ def test_labels_are_read_with_their_conditions(tmp_path: Path) -> None:
         ("start,end\n2023-11-16T12:00Z\n", ":2: has not as many fields"),
         ("start,end\n2023-11-16T12:00Z,2023-11-16T12:01Z,x\n", ":2: has not as many fields"),
         ("start,end,rule\n2023-11-16T12:00Z,2023-11-16T12:01Z,~(\n", ":2: rule: "),
-        ("start,end,a b\n2023-11-16T12:00Z,2023-11-16T12:01Z,\xff\n", "cannot be read"),
+        ("start,end,a b\n", ":1: 'a b' is no name of a label."),
+        ("start,end,a\n2023-11-16T12:00Z,2023-11-16T12:01Z,\xff\n", "cannot be read"),
         ("start,end\n" + 2 * "2023-11-16T12:00Z,2023-11-16T12:01Z\n", "has two incidents"),
     ],
 )

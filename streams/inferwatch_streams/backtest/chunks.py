@@ -14,6 +14,8 @@ from inferwatch_schemas.columnar.chunk import Chunk
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import AGGREGATES
 from inferwatch_schemas.wire import Encoder
+from inferwatch_streams.errors import StoredRowError
+from inferwatch_streams.instants import moment_text
 from inferwatch_streams.signals import MICROS, SIGNALS, WINDOW_SECONDS
 from inferwatch_streams.windows.rows import aggregate_reader
 from inferwatch_streams.windows.store import WindowStore
@@ -51,7 +53,11 @@ class PastWindows:
         self._offset = 0
 
     def at(self, at: int) -> Windows:
-        """The windows that are over at a time; asked for ascending times."""
+        """The windows that are over at a time; asked for ascending times.
+
+        Raises:
+            StoredRowError: A row is none.
+        """
         due: list[tuple[int, str, Row]] = []
         while self._next is not None and self._next[0] + _WINDOW_MICROS <= at:
             due.append(self._next)
@@ -80,6 +86,12 @@ class PastWindows:
         self._offset = chunk.end
         parts, bad = self._reader.read(chunk)
         self._store.take(chunk, parts, bad)
+        if bad:
+            start, signal, _ = rows[bad[0].index]
+            raise StoredRowError(
+                f"A stored row of {signal} of the window from {moment_text(start)} cannot be read: "
+                f"{bad[0].detail.rstrip('.')}."
+            )
 
 
 def _chunk(values: Sequence[bytes], times: Sequence[int], start: int) -> Chunk:

@@ -8,6 +8,7 @@ episodes of that value match; ``~`` before it makes it a regular expression.
 from __future__ import annotations
 
 import csv
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _OWN: Final = ("start", "end", "name")
 _PATTERN: Final = "~"
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def read_incidents(path: Path) -> list[KnownIncident]:
@@ -35,6 +37,9 @@ def read_incidents(path: Path) -> list[KnownIncident]:
             missing = [name for name in _OWN[:2] if name not in (reader.fieldnames or ())]
             if missing:
                 raise ConfigurationError(f"{path}:1: has no column {missing[0]}.")
+            for name in reader.fieldnames or ():
+                if not _NAME.fullmatch(name):
+                    raise ConfigurationError(f"{path}:1: {name!r} is no name of a label.")
             found = [_incident(f"{path}:{reader.line_num}", row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
