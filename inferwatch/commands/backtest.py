@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -51,15 +52,24 @@ def backtest(  # noqa: PLR0913  # an option is a parameter
         str,
         typer.Option(metavar="TIME", help="From tick to tick, in whole windows of 10s."),
     ] = f"{WINDOW_SECONDS}s",
+    grace: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="An episode that fires so long after the end of an incident is still of it: "
+            "windows look back.",
+        ),
+    ] = "2m",
     data: options.DataDir = None,
     clickhouse: options.ClickHouse,
 ) -> None:
     """Show what rules would have fired in the past, from the aggregates in ClickHouse.
 
     The same code as live reads the windows, evaluates the rules and takes their alerts from pending
-    to resolved. With --labels it is scored: an episode matches an incident if it fires between its
-    start and end and has its labels; precision is the share of episodes that match any, recall the
-    share of incidents that any matches, and delay what passed from the start until one fired.
+    to resolved. With --labels it is scored: an episode matches an incident if it has its labels and
+    fires between its start and end, or within --grace after; precision is the share of episodes
+    that match any, recall the share of incidents that any matches, and delay what passed from the
+    start until one fired.
     """
     now = time.time_ns() // 1000
     start, every = _moment(from_, "--from", now), _step(step)
@@ -68,7 +78,9 @@ def backtest(  # noqa: PLR0913  # an option is a parameter
     if end < start:
         raise typer.BadParameter("It is before --from.", param_hint="--to")
     chosen = default_rules() if rules is None else read_rules(rules)
-    incidents = None if labels is None else read_incidents(labels)
+    late = _length(grace, "--grace")
+    incidents = [] if labels is None else read_incidents(labels)
+    incidents = [replace(each, end=each.end + late) for each in incidents]
     ticks = range(-(-start // _SLOT) * _SLOT, end + 1, every)
     with reached(data, clickhouse) as settings, contextlib.closing(ClickHouse(settings)) as asked:
         first = first_window(asked)
@@ -78,7 +90,7 @@ def backtest(  # noqa: PLR0913  # an option is a parameter
         past = PastWindows(stored_rows(asked, begin, end))
         seen = replay(chosen, past.at, ticks)
     _show(seen, ticks)
-    if incidents is not None:
+    if labels is not None:
         _show_score(seen.episodes, incidents, (start, end))
 
 
@@ -163,11 +175,15 @@ def _moment(text: str, option: str, now: int) -> int:
         ) from error
 
 
-def _step(text: str) -> int:
+def _length(text: str, option: str) -> int:
     try:
-        step = duration(text)
+        return duration(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--step") from error
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _step(text: str) -> int:
+    step = _length(text, "--step")
     if not step or step % _SLOT:
         raise typer.BadParameter(
             f"{text} is no multiple of {WINDOW_SECONDS}s.", param_hint="--step"

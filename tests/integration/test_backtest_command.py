@@ -128,7 +128,7 @@ def test_an_outage_is_shown_with_its_time_and_its_score(
     rules.write_text(RULES, encoding="utf-8")
     labels.write_text(
         "start,end,name,service\n"
-        "2023-11-16T12:10Z,2023-11-16T12:15Z,outage,chat\n"
+        "2023-11-16T12:10Z,2023-11-16T12:10:30Z,outage,chat\n"
         "2023-11-16T12:20Z,2023-11-16T12:25Z,unseen,chat\n"
         "2023-11-17T12:20Z,2023-11-17T12:25Z,later,chat\n",
         encoding="utf-8",
@@ -149,6 +149,11 @@ def test_an_outage_is_shown_with_its_time_and_its_score(
     assert scored == ["all", "1", "0", "1", "1", "1.000", "0.500", "40s"]
     assert lines[-1] == "Missed: unseen."
     assert "1 of 3 incidents are outside" in shown.stderr
+    strict = run(
+        clickhouse, "--from", "2023-11-16T12:00", "--to", "2023-11-16T12:30",
+        "--rules", rules, "--labels", labels, "--grace", "0s",
+    )  # fmt: skip
+    assert "Missed: outage, unseen." in strict.stdout
 
 
 @pytest.mark.parametrize(
@@ -156,6 +161,7 @@ def test_an_outage_is_shown_with_its_time_and_its_score(
     [
         (("--from", "noon"), "'noon' is no time"),
         (("--from", "2h", "--step", "15s"), "15s is no multiple of 10s"),
+        (("--from", "2h", "--grace", "long"), "'long' is no length of time"),
         (("--from", "2h", "--step", "0s"), "0s is no multiple of 10s"),
         (("--from", "2h", "--to", "3h"), "It is before --from"),
     ],
