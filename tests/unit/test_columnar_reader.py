@@ -228,7 +228,7 @@ def test_ids_of_other_schemas(schema: Any) -> None:
     "field",
     [
         {"name": "f", "type": {"type": "fixed", "name": "x", "size": 3}},
-        {"name": "f", "type": {"type": "array", "items": "long"}},
+        {"name": "f", "type": {"type": "array", "items": "double"}},
         {"name": "f", "type": "string", "default": "unknown"},
         {"name": "f", "type": enum("red"), "default": "red"},
     ],

@@ -7,7 +7,7 @@ One instruction a scalar, in the order in which the scalars stand in the bytes (
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -166,8 +166,10 @@ def compile_program(writer: Schema, reader: Schema, wanted: Sequence[Wanted]) ->
         if isinstance(declared, ArrayType):
             whole = Scalar(Op.ARRAY, argument=len(declared.items))
             add(whole, index, columns.get(field["name"]), {})
+            wanted_text = _is_array_of_text(as_read.get(field["name"]), where)
             for _, item in declared.items:
-                add(item, index, None, {})
+                read_as = Op.STRING if wanted_text and item.op is Op.BYTES else item.op
+                add(replace(item, op=read_as), index, None, {})
             continue
         target = as_read.get(field["name"], {})
         if declared.op is Op.BYTES and target and _is_text(target, where):
@@ -181,6 +183,11 @@ def compile_program(writer: Schema, reader: Schema, wanted: Sequence[Wanted]) ->
         names,
         tuple(want for want in wanted if want.name not in present),
     )
+
+
+def _is_array_of_text(field: Schema | None, where: str) -> bool:
+    declared = parse_type(field["type"], where) if field else None
+    return isinstance(declared, ArrayType) and declared.items[0][1].op is Op.STRING
 
 
 def _is_text(field: Schema, where: str) -> bool:

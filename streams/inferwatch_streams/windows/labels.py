@@ -10,13 +10,13 @@ from inferwatch_streams.blocks.histogram import bin_value
 from inferwatch_streams.signals import OTHER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 #: Texts of one tally that are told apart; what comes beyond counts as ``OTHER``. A service that
 #: puts an id into each error's type would otherwise fill the memory (docs/decisions/0016).
 MAX_TEXTS: Final = 10_000
+#: Texts of a tally that are kept whatever else comes: what the SDK answers by itself.
+KEPT: Final = (OTHER, "circuit_open", "load_shed")
 #: Bins are numbers of 16 bits (``blocks/histogram.py``).
 LEAST_BIN: Final = -(2**15)
 MOST_BINS: Final = 2**16
@@ -58,10 +58,10 @@ class TextLabels:
         texts: The text of each number.
     """
 
-    def __init__(self, first: Sequence[str] = ()) -> None:
+    def __init__(self) -> None:
         self.texts: list[str] = []
         self._numbers: dict[bytes, int] = {}
-        for text in (OTHER, *first):
+        for text in KEPT:
             self.number(text.encode())
 
     def __len__(self) -> int:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
+from inferwatch_streams.blocks.names import REST
+from inferwatch_streams.signals import MAX_NAMES
 from inferwatch_streams.windows import kernel
+from inferwatch_streams.windows.labels import KEPT
 from inferwatch_streams.windows.layout import Merge
 
 if TYPE_CHECKING:
@@ -75,6 +78,25 @@ class Spans:
             narrowed(counts),
         )
 
+    def fewer(self, most: int, kept: int, rest: int) -> Self:
+        """At most so many labels a row: the most frequent, and the first so many of all.
+
+        Args:
+            most: Labels that a row may have, besides the rest.
+            kept: Labels below stay in any case.
+            rest: The label that all others then count as.
+        """
+        sizes = self.sizes
+        if sizes.max(initial=0) <= most:
+            return self
+        rows = np.repeat(np.arange(len(sizes)), sizes)
+        counts = self.counts.astype(np.int64)
+        order = np.lexsort((-counts, self.labels >= kept, rows))
+        ranks = np.empty(len(order), np.int64)
+        ranks[order] = np.arange(len(order)) - np.repeat(self.starts, sizes)
+        labels = np.where(ranks < most, self.labels, rest).astype(np.uint16)
+        return self.of(sizes, labels, counts).merged(np.arange(len(sizes)), len(sizes))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
@@ -133,7 +155,12 @@ def by_group(table: Table, layout: Layout) -> Table:
     )
     newest = np.full(len(groups), NEVER)
     np.maximum.at(newest, rows, table.newest)
-    spans = tuple(each.merged(rows, len(groups)) for each in table.spans)
+    spans = tuple(
+        found.fewer(MAX_NAMES, len(KEPT), REST) if each.text else found
+        for each, found in zip(
+            layout.counts, (each.merged(rows, len(groups)) for each in table.spans), strict=True
+        )
+    )
     return Table(groups, newest, values, spans)
 
 
