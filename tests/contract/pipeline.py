@@ -21,7 +21,7 @@ from inferwatch_clickhouse.errors import ClickHouseUnavailableError
 from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.kafka import KafkaSettings
-from inferwatch_schemas.topics import PUBLISHED
+from inferwatch_schemas.topics import TOPICS
 
 PROGRAM = (sys.executable, "-c", "from inferwatch.main import run; run()")
 POLL_SECONDS = 0.1
@@ -202,8 +202,8 @@ class Stack:
         )
 
     def topic_ids(self) -> dict[str, str]:
-        """Kafka's ids of the source topics, by name."""
-        return TopicAdmin(self.kafka).ids(topic.name for topic in PUBLISHED)
+        """Kafka's ids of the topics, by name."""
+        return TopicAdmin(self.kafka).ids(topic.name for topic in TOPICS)
 
     def query(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of a query."""

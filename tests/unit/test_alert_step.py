@@ -188,6 +188,20 @@ def test_a_cause_keeps_what_follows_from_it_from_people() -> None:
     assert sorted(heard(alerts.tick(also=slow))) == [("chat", "firing"), ("chat", "resolved")]
 
 
+def test_what_got_worse_while_it_was_inhibited_is_told_afterwards() -> None:
+    """It was told as something smaller before."""
+    inhibition = Inhibition.parse({"source": ["rule=errors"], "target": ["rule=slow"]})
+    alerts = Alerting(
+        {"errors": Rule(), "slow": Rule("slow", severity="low")},
+        AlertSettings(inhibitions=(inhibition,)),
+    )
+    alerts.tick(also={"slow": [found()]})
+    alerts.tick(found("other"), also={"slow": [found(severity="critical")]})
+    alerts.tick(also={"slow": [found()]})
+    tells = [("chat", "firing"), ("other", "firing"), ("other", "resolved"), ("chat", "firing")]
+    assert sorted(heard(alerts.log)) == sorted(tells)
+
+
 def test_what_is_on_both_sides_is_not_inhibited_by_its_like() -> None:
     """As in Alertmanager; a cause that is not on the other side still inhibits it."""
     inhibition = Inhibition.parse({"source": ["service=~.+"], "target": ["rule=errors"]})
@@ -253,7 +267,16 @@ def test_details_are_json_whatever_a_rule_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "details", [None, "", "[]", "{", f'{{"{NAME}": 3}}', f'{{"{NAME}": {{"firings": 3}}}}']
+    "details",
+    [
+        None,
+        "",
+        "[]",
+        "{",
+        f'{{"{NAME}": 3}}',
+        f'{{"{NAME}": {{"firings": 3}}}}',
+        f'{{"{NAME}": {{"evaluated_at": "x"}}}}',
+    ],
 )
 def test_a_memory_that_cannot_be_read_is_empty(details: str | None) -> None:
     """A record that somebody else wrote stops nothing."""

@@ -133,6 +133,11 @@ _TIMES: Final = (
 )  # fmt: skip
 
 
+def severity_rank(severity: str) -> int:
+    """How bad a severity is; one that is not known, as of a newer version, is the least."""
+    return SEVERITIES.index(severity) if severity in SEVERITIES else -1
+
+
 def fingerprint_of(rule: str, labels: Mapping[str, str]) -> str:
     """Sixteen hexadecimal digits that name the alert of a rule and labels."""
     return _digest(rule, sorted(labels.items()))

@@ -12,6 +12,7 @@ from inferwatch_streams.alerts.alert import (
     SEVERITIES,
     Alert,
     fingerprint_of,
+    severity_rank,
     transition_of,
 )
 from inferwatch_streams.alerts.flapping import is_calm, noted
@@ -73,11 +74,11 @@ def gone_on(
     if now.memory.absent_since is not None:
         now = now.remembering(absent_since=None)
     severity = _severity(rule, finding)
-    if SEVERITIES.index(severity) > SEVERITIES.index(now.alert.severity):
+    if severity_rank(severity) > severity_rank(now.alert.severity):
         # Worse than what somebody may have acknowledged.
         now = now.turned(FIRING, at, severity=severity, acknowledged_at=None, acknowledged_by=None)
         return _seen(now, rule, finding)
-    if _stale(now.alert, finding, at, settings):
+    if _stale(now, finding, at, settings):
         now = _seen(now, rule, finding)
     return _calmed(now, at, settings)
 
@@ -160,10 +161,11 @@ def _seen(now: Tracked, rule: Policy, finding: Finding) -> Tracked:
     )
 
 
-def _stale(alert: Alert, finding: Finding, at: int, settings: AlertSettings) -> bool:
+def _stale(now: Tracked, finding: Finding, at: int, settings: AlertSettings) -> bool:
+    alert = now.alert
     if (finding.value, finding.samples) == (alert.value, alert.samples):
         return False
-    return at - alert.event_time >= settings.refresh or _doubled(alert, finding.value)
+    return at - now.memory.evaluated_at >= settings.refresh or _doubled(alert, finding.value)
 
 
 def _doubled(alert: Alert, value: float | None) -> bool:

@@ -18,7 +18,7 @@ NAME: Final = "alerting"
 MOST_COMMANDS: Final = 50
 MOST_COMMENTS: Final = 20
 #: Longer details of a rule are left out; a record may have 256 KiB.
-MOST_TEXT: Final = 50_000
+MOST_TEXT: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,14 @@ class Memory:
             known["comments"] = tuple(Comment(*each) for each in known.get("comments", ()))
         except TypeError:
             return cls()
-        return cls(**known)
+        read = cls(**known)
+        return read if read.sound else cls()
+
+    @property
+    def sound(self) -> bool:
+        """Whether what ticks reckon with are numbers; another version may have written it."""
+        numbers = (self.evaluated_at, self.absent_since or 0, self.ended_at or 0, *self.firings)
+        return all(isinstance(each, int) for each in numbers)
 
     def to_details(self, found: Mapping[str, Any]) -> str:
         """Details with this and what the rule told; whatever that is, the result is JSON."""

@@ -84,4 +84,4 @@ class State:
 def _until(tracked: Tracked, settings: AlertSettings) -> int:
     fired = tracked.memory.ended_at is not None or tracked.alert.fired_at is not None
     kept = settings.remember_resolved if fired else settings.remember_inactive
-    return tracked.alert.event_time + kept
+    return (tracked.memory.evaluated_at or tracked.alert.event_time) + kept

@@ -42,6 +42,9 @@ def _firing(before: Tracked | None, now: Tracked, at: int) -> Tracked:
     if before is not None and before.alert.silence_id is not None:
         reminder = transition_of(alert.fingerprint, "told again", at)
         return _with(now, reminder, heard=True)
+    if before is not None and before.alert.inhibited_by is not None and not alert.flapping:
+        # It may have got worse meanwhile; where it has not, it was told.
+        return _with(now, alert.transition_id, heard=True)
     return now
 
 

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from inferwatch_streams.alerts.tracked import Tracked
     from inferwatch_streams.commands.command import Command
 
-MOST_TEXT: Final = 2000
+#: Of a comment, in characters; a longer reason is cut.
+MOST_TEXT: Final = 1000
+#: Of a command's id, and of the name of who gave it.
+MOST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ def obeyed(state: State, command: Command, at: int) -> Obeyed:
     """
     if command.action not in ACTIONS:
         return Obeyed(state, (), f"The action {command.action!r} is not known to this version.")
+    if len(command.command_id) > MOST_NAME or len(command.actor) > MOST_NAME:
+        return Obeyed(state, (), f"Its id or actor has more than {MOST_NAME} characters.")
     try:
         if command.action == SILENCE:
             return _silenced(state, command, at)
@@ -80,7 +85,7 @@ def _on_alert(state: State, command: Command, at: int) -> Obeyed:
         return Obeyed(state, (), f"There is no alert {command.target!r}.", elsewhere=True)
     if command.command_id in before.memory.commands:
         return Obeyed(state)
-    done = _ACTIONS[command.action](before, command)
+    done = _ACTIONS[command.action](before, command, at)
     now = told(before, done, command.event_time)
     now = now.remembering(
         commands=(*now.memory.commands, command.command_id)[-MOST_COMMANDS:],
@@ -90,7 +95,7 @@ def _on_alert(state: State, command: Command, at: int) -> Obeyed:
     return Obeyed(state.having([now]), (now.alert,))
 
 
-def _acknowledged(before: Tracked, command: Command) -> Tracked:
+def _acknowledged(before: Tracked, command: Command, _: int) -> Tracked:
     if before.alert.status == ACKNOWLEDGED:
         return before
     if before.alert.status != FIRING:
@@ -99,27 +104,30 @@ def _acknowledged(before: Tracked, command: Command) -> Tracked:
     return before.turned(ACKNOWLEDGED, at, acknowledged_at=at, acknowledged_by=command.actor)
 
 
-def _unacknowledged(before: Tracked, command: Command) -> Tracked:
+def _unacknowledged(before: Tracked, command: Command, _: int) -> Tracked:
     if before.alert.status != ACKNOWLEDGED:
         raise _Rejected(f"{before.alert.fingerprint} is {before.alert.status}, not acknowledged.")
     at = command.event_time
     return before.turned(FIRING, at, acknowledged_at=None, acknowledged_by=None)
 
 
-def _resolved(before: Tracked, command: Command) -> Tracked:
+def _resolved(before: Tracked, command: Command, at: int) -> Tracked:
     if before.over:
         raise _Rejected(f"{before.alert.fingerprint} is {before.alert.status} already.")
     reason = f"Resolved by {command.actor}{f': {_text(command)}' if command.text else '.'}"
     # It stays so until the condition, where it still holds, has gone once.
     held = before.memory.absent_since is None
     now = resolved(before, command.event_time, counts=True, reason=reason)
-    return now.remembering(held=held)
+    # Ticks reckon with their own time; whoever gave the command may have another clock.
+    return now.remembering(held=held, ended_at=at if now.alert.resolved_at else now.memory.ended_at)
 
 
-def _commented(before: Tracked, command: Command) -> Tracked:
+def _commented(before: Tracked, command: Command, _: int) -> Tracked:
     if not command.text:
         raise _Rejected("The comment has no text.")
-    comment = Comment(command.event_time, command.actor, _text(command))
+    if len(command.text) > MOST_TEXT:
+        raise _Rejected(f"The comment has more than {MOST_TEXT} characters.")
+    comment = Comment(command.event_time, command.actor, command.text)
     return before.remembering(comments=(*before.memory.comments, comment)[-MOST_COMMENTS:])
 
 
@@ -133,25 +141,43 @@ _ACTIONS: Final = {
 
 def _silenced(state: State, command: Command, at: int) -> Obeyed:
     before = state.silences.get(command.target)
-    if before is not None and before.event_time >= command.event_time:
-        # This very command, or one that changed or ended what it made.
-        return Obeyed(state)
+    if before is not None:
+        return _prolonged(state, before, command, at)
     if all(matcher.matches({}) for matcher in command.matchers):
         raise _Rejected("The silence would match every alert; name a label and its value.")
     # A tick that was looked at stays as it was: what begins at once begins after the newest.
     starts_at = max(command.starts_at or 0, at + 1)
     if command.ends_at is None or command.ends_at <= starts_at:
         raise _Rejected("The silence would be over before it begins.")
+    silence = Silence(
+        silence_id=command.target,
+        event_time=command.event_time,
+        matchers=command.matchers,
+        starts_at=starts_at,
+        ends_at=command.ends_at,
+        actor=command.actor,
+        reason=_text(command),
+    )
+    return _with(state, silence)
+
+
+def _prolonged(state: State, before: Silence, command: Command, at: int) -> Obeyed:
+    if command.event_time <= before.event_time:
+        # This very command, or one that changed or ended what it made.
+        return Obeyed(state)
+    if command.matchers != before.matchers or command.starts_at is not None:
+        raise _Rejected(f"The silence {before.silence_id} is for something else; take another id.")
+    if before.ends_at <= at + 1 or command.ends_at is None or command.ends_at <= at + 1:
+        raise _Rejected(f"The silence {before.silence_id} is over; take another id.")
     return _with(
         state,
-        Silence(
-            silence_id=command.target,
+        replace(
+            before,
             event_time=command.event_time,
-            matchers=command.matchers,
-            starts_at=starts_at,
             ends_at=command.ends_at,
             actor=command.actor,
             reason=_text(command),
+            epoch=0,
         ),
     )
 
