@@ -29,13 +29,11 @@ def test_each_shipped_rule_has_its_page(rule: Rule) -> None:
     assert rule.description
 
 
-def test_each_page_is_of_a_shipped_rule_and_linked() -> None:
-    """And the page on rules leads to all of them."""
+def test_each_page_is_linked() -> None:
+    """The page on rules leads to all of them."""
     shipped = {rule.runbook for rule in default_rules()}
-    pages = {page.relative_to(ROOT).as_posix() for page in PAGES}
-    assert pages == shipped
     linked = re.findall(r"\]\((runbooks/[^)]+)\)", (ROOT / "docs/rules.md").read_text("utf-8"))
-    assert {f"docs/{page}" for page in linked} == pages
+    assert {f"docs/{page}" for page in linked} >= shipped
 
 
 def test_what_runbooks_ask_can_be_asked(tmp_path: Path) -> None:

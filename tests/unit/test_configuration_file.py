@@ -75,6 +75,12 @@ def test_aliases_of_aliases_are_refused() -> None:
     assert "more than" in refusal("\n".join(lines))
 
 
+@pytest.mark.parametrize("text", ["a: &x [*x]", "[" * 5000, "- " * 5000])
+def test_what_holds_itself_or_has_no_end_is_refused(text: str) -> None:
+    """It would exhaust the stack."""
+    assert refusal(text).startswith("r.yaml: is no YAML: ")
+
+
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """It is absent, or no text."""
     with pytest.raises(ConfigurationError, match="cannot be read"):

@@ -1,6 +1,5 @@
 """Files of rules: what they say becomes rules, and what is wrong is told with line and field."""
 
-import contextlib
 import copy
 import json
 import re
@@ -17,11 +16,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from inferwatch_streams.alerts.alert import SEVERITIES
-from inferwatch_streams.configuration.file import ConfigurationFile
 from inferwatch_streams.errors import ConfigurationError
 from inferwatch_streams.rules import function
 from inferwatch_streams.rules.burn_rate import SLIS
-from inferwatch_streams.rules.checking import problems
+from inferwatch_streams.rules.completeness import Gap
 from inferwatch_streams.rules.definition import KINDS, Change, Function, Threshold
 from inferwatch_streams.rules.described import row_of
 from inferwatch_streams.rules.difference import difference
@@ -99,7 +97,7 @@ def test_every_kind_can_be_written_read_and_described(tmp_path: Path) -> None:
     [
         (["for: soon"], "9: rules[0].for: 'soon' does not match '^[0-9]{1,9}(ms|s|m|h|d)$'"),
         (["fro: 30s"], "2: rules[0]: Additional properties are not allowed ('fro' was unexpected)"),
-        (["below: 1"], "2: rules[0]: "),
+        (["below: 1"], "2: rules[0]: needs one of above and below"),
         (["score: 3"], "2: rules[0]: Additional properties are not allowed ('score' was"),
         (["for: 999d"], "9: rules[0].for: is longer than 366d"),
         (["where: [model]"], "9: rules[0].where[0]: 'model' is no matcher"),
@@ -110,7 +108,7 @@ def test_every_kind_can_be_written_read_and_described(tmp_path: Path) -> None:
         (["summary: '{service.__class__}'"], "9: rules[0].summary: {service.__class__} is no"),
         (["summary: '{value:99999999}'"], "9: rules[0].summary: {value} is no field"),
         (["summary: '{'"], "9: rules[0].summary: "),
-        (["labels: {service: x}"], "9: rules[0].labels.service: is a label of the alert"),
+        (["labels: {service: x}"], "9: rules[0].labels.service: is a name that the alert"),
         (["labels: {1: x}"], "9: rules[0].labels: 1 is not of type 'string'"),
         (["group_by: [team]"], "9: rules[0].group_by[0]: 'team' is no label of this rule's alerts"),
         (["runbook: gone.md"], "9: rules[0].runbook: there is no file gone.md beside this one"),
@@ -136,7 +134,7 @@ def test_a_wrong_field_is_told_with_its_line(tmp_path: Path, lines: list[str], t
         ("threshold", "treshold", "3: rules[0].kind: 'treshold' is not one of"),
         ("0.05", ".nan", "8: rules[0].above: is not a number that anything could reach"),
         ("0.05", "1" + "0" * 400, "8: rules[0].above: is not a number that anything could reach"),
-        ("  above: 0.05\n", "", "2: rules[0]: "),
+        ("  above: 0.05\n", "", "2: rules[0]: needs one of above and below"),
     ],
 )
 def test_a_field_that_cannot_be_is_told(tmp_path: Path, old: str, new: str, told: str) -> None:
@@ -236,30 +234,76 @@ def test_the_schema_knows_what_the_code_knows() -> None:
         assert kind["then"]["properties"].keys() <= rule.keys()
 
 
+_KINDS = schema()["$defs"]["rule"]["allOf"]
+_SENSE = {
+    "measure": MEASURES, "sli": SLIS, "signal": SIGNALS, "where": [["service=a"], ["host!=x"]],
+    "by": [["service"], ["service", "model"], ["host", "device"], ["topic"]],
+    "window": ["10s", "10m", "1h", "1d", "3d"], "against": ["before", "yesterday", "last_week"],
+    "min_samples": [1, 5], "above": [-1, 0], "limit": [-1, 0], "decrease": [0.5], "score": [0.1],
+    "season": ["1h", "1d"], "history": ["10h", "2d"], "summary": ["{value} {threshold:.1f}"],
+}  # fmt: skip
+_PARSED = yaml.safe_load(ONE_OF_EACH)
+_LETTERS = st.text("az{:} é", max_size=8)
 JUNK = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8),
+    st.none(), st.booleans(), st.integers(), st.floats(), _LETTERS,
     st.sampled_from(["0s", "10s", "999999999d", "1h", "{", "{value!r}", "service=a", "before"]),
-    st.lists(st.text(max_size=3), max_size=2), st.dictionaries(st.text(max_size=3), st.integers()),
+    st.lists(_LETTERS, max_size=2), st.dictionaries(_LETTERS, st.integers(), max_size=2),
 )  # fmt: skip
 
 
-@settings(max_examples=100)
-@given(data=st.data())
-def test_whatever_a_file_says_is_read_or_refused(data: st.DataObject) -> None:
-    """By the one error that tells of it."""
-    everything: dict[str, Any] = copy.deepcopy(_PARSED)
-    rule = data.draw(st.sampled_from(everything["rules"]))
-    field = data.draw(st.sampled_from(sorted(schema()["$defs"]["rule"]["properties"])))
-    rule[field] = data.draw(JUNK)
-    text = json.dumps({"rules": [rule]})
-    with contextlib.suppress(ConfigurationError):
-        file = ConfigurationFile("r.yaml", text, schema())
-        file.refuse(problems(file, folder=Path()))
+@st.composite
+def drawn_rules(draw: st.DrawFn) -> dict[str, Any]:
+    """A rule of some kind, two fields of which say anything."""
+    rule: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(_PARSED["rules"])))
+    (allowed,) = (
+        sorted(each["then"]["properties"])
+        for each in _KINDS
+        if each["if"]["properties"]["kind"]["const"] == rule["kind"]
+    )
+    for field in draw(st.lists(st.sampled_from(allowed), max_size=2)):
+        rule[field] = draw(st.one_of(JUNK, st.sampled_from(list(_SENSE.get(field, [None])))))
+    return rule
 
 
-_PARSED = yaml.safe_load(ONE_OF_EACH)
+@settings(max_examples=150, deadline=None)
+@given(rule=drawn_rules())
+def test_whatever_a_file_says_is_refused_or_can_be_evaluated(
+    tmp_path_factory: pytest.TempPathFactory, rule: dict[str, Any]
+) -> None:
+    """By the one error that tells of it; a rule that is taken does not fail."""
+    path = tmp_path_factory.getbasetemp() / "drawn.yaml"
+    path.write_text(json.dumps({"rules": [rule]}), encoding="utf-8")
+    try:
+        rules = read_rules(path)
+    except ConfigurationError:
+        return
+    found = Evaluator(_NoGaps()).tick(rules, _BUSY, NOW)
+    assert found.failures == {}
+    for each in found.findings[rule["name"]]:
+        assert all(isinstance(text, str) for text in rules[0].render(each))
 
 
+class _NoGaps:
+    def gaps(self, start: int, end: int) -> list[Gap]:
+        assert start < end
+        return [Gap("t", "s", "p", 10, 5)]
+
+
+def _busy() -> DictionaryWindows:
+    windows = DictionaryWindows()
+    for minute in (0, 1, 2, 30, 60, 1440, 10_080):
+        for model in ("m", "n"):
+            at = NOW - minute * MINUTE - SECOND
+            windows.calls({"service": "a", "model": model}, at, 9, errors=minute % 7, usd=minute)
+            windows.samples({"host": "h", "device": "d", "metric": "disk_used_bytes"}, at, minute)
+            windows.samples({"host": "h", "device": "d", "metric": "disk_total_bytes"}, at, 100)
+    return windows
+
+
+_BUSY = _busy()
+
+
+@settings(deadline=None)
 @given(st.integers(0, 400 * DAY // 1000).map(lambda milliseconds: milliseconds * 1000))
 def test_a_length_of_time_is_read_as_it_is_written(length: int) -> None:
     """To the millisecond."""

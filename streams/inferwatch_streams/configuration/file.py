@@ -56,9 +56,13 @@ class ConfigurationFile:
             ConfigurationError: It is no YAML, or does not fulfil the schema; tells of every field.
         """
         self.name = name
+        self.data: Any
+        self._lines: dict[tuple[Key, ...], int] = {}
+        self._twice: list[Problem] = []
         try:
-            node = yaml.compose(text, yaml.SafeLoader)
-            self.data: Any = yaml.safe_load(text)
+            node, self.data = _read(text)
+            if node is not None:
+                self._mark(node, (), node.start_mark.line + 1)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise ConfigurationError(
@@ -66,10 +70,6 @@ class ConfigurationFile:
             ) from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{name}: is no YAML: {error}") from error
-        self._lines: dict[tuple[Key, ...], int] = {}
-        self._twice: list[Problem] = []
-        if node is not None:
-            self._mark(node, (), node.start_mark.line + 1)
         self.refuse(self._twice)
         validator = jsonschema.Draft202012Validator(schema)
         self.refuse(
@@ -146,6 +146,19 @@ def shown(path: Iterable[Key]) -> str:
     for key in path:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
     return text
+
+
+def _read(text: str) -> tuple[yaml.Node | None, Any]:
+    """A text as nodes, which know their lines, and as what it says.
+
+    Not by libyaml, which is faster: its reader ends the process where brackets are nested deeply.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _failures(

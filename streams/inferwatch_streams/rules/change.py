@@ -71,7 +71,7 @@ def _compared(rule: Change, tick: Tick, now: Distributions, before: Distribution
             (now.groups,),
             lambda: np.fromiter(_beside(now.groups, at, against.value or ""), np.intp),
         )
-    return _predecessors(now.groups, before, at, max(rule.min_samples, 1))
+    return _predecessors(now, before, at, max(rule.min_samples, 1))
 
 
 def _beside(groups: Groups, at: int, value: str) -> Iterable[int]:
@@ -82,23 +82,25 @@ def _beside(groups: Groups, at: int, value: str) -> Iterable[int]:
         yield -1 if other == group else standing.get(other, -1)
 
 
-def _predecessors(groups: Groups, before: Distributions, at: int, least: int) -> Indexes:
-    """Of each group that was not there before, the one in its place that had most events."""
-    there: set[tuple[str, ...]] = set()
-    most: dict[tuple[str, ...], int] = {}
-    for index, group in enumerate(before.groups):
-        if before.samples[index] >= least:
-            there.add(group)
-            place = (*group[:at], *group[at + 1 :])
-            if place not in most or before.samples[index] > before.samples[most[place]]:
-                most[place] = index
-    return np.array(
-        [
-            -1 if group in there else most.get((*group[:at], *group[at + 1 :]), -1)
-            for group in groups
-        ],
-        np.intp,
-    )
+def _predecessors(now: Distributions, before: Distributions, at: int, least: int) -> Indexes:
+    """The group whose place each one took; -1 for none.
+
+    That is the one that had most events there before, where the group itself had few, and that has
+    fewer than the group now: two that serve side by side replace each other in nothing.
+    """
+    present = dict(zip(now.groups, now.samples.tolist(), strict=True))
+    past = dict(zip(before.groups, before.samples.tolist(), strict=True))
+    leaders: dict[tuple[str, ...], tuple[int, int, tuple[str, ...]]] = {}
+    for index, (group, samples) in enumerate(past.items()):
+        place = (*group[:at], *group[at + 1 :])
+        leaders[place] = max(leaders.get(place, (0, 0, ())), (samples, -index, group))
+
+    def predecessor(group: tuple[str, ...]) -> int:
+        samples, index, leader = leaders.get((*group[:at], *group[at + 1 :]), (0, 0, ()))
+        new = past.get(group, 0) < least <= samples
+        return -index if new and present.get(leader, 0) < present[group] else -1
+
+    return np.fromiter(map(predecessor, now.groups), np.intp)
 
 
 def _factors(before: Floats, now: Floats) -> Floats:

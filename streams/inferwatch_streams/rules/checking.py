@@ -125,8 +125,8 @@ def _divisible_by(rule: Fields) -> set[str]:
 def _labels(rule: Fields) -> Found:
     by, added = rule.get("by", ()), rule.get("labels", {})
     for name in added:
-        if name in by or name in _ALWAYS:
-            yield ("labels", name), "is a label of the alert already"
+        if name in by or name in FIELDS:
+            yield ("labels", name), "is a name that the alert has already"
     for number, name in enumerate(rule.get("group_by", ())):
         if name not in {*by, *added, *_ALWAYS}:
             yield ("group_by", number), f"{name!r} is no label of this rule's alerts"
