@@ -100,12 +100,17 @@ def test_critical_raises() -> None:
 def test_priorities() -> None:
     """Severity begins it; what users see, and many services, make it more urgent."""
     seen = ((Matcher.parse("service=chat"), Matcher.parse("endpoint!=/internal")),)
-    high, critical = alert(), alert(severity="critical")
-    found = [
-        priority_of([each], services, facing)
-        for each in (high, critical)
-        for services, facing in ((1, ()), (3, ()), (1, seen))
-    ]
+    found = []
+    for severity in ("high", "critical"):
+        many = [alert(severity=severity, labels={"service": name}) for name in "abc"]
+        found += [
+            priority_of(alerts, facing)
+            for alerts, facing in (
+                ([alert(severity=severity)], ()),
+                (many, ()),
+                ([alert(severity=severity)], seen),
+            )
+        ]
     assert found == ["P3", "P2", "P2", "P2", "P1", "P1"]
 
 
@@ -121,6 +126,18 @@ def test_lesser_cause_is_found() -> None:
     assert "engine on gpu-7: queue_grows" in opened.probable_cause
     assert opened.hosts == ("gpu-7",)
     assert opened.priority == "P3"
+
+
+def test_lesser_symptom_joins_quietly() -> None:
+    """A medium alert of the service joins, tells nobody, and does not keep the incident open."""
+    incidents = Incidents(POLICY)
+    (opened,) = incidents.alert(alert())
+    (joined,) = incidents.alert(alert("first_token", 5, severity="medium"))
+    assert joined.transition_id == opened.transition_id
+    assert [member.rule for member in joined.alerts] == ["error_rate", "first_token"]
+    incidents.alert(alert(seconds=60, fired=0, status="resolved"))
+    (over,) = incidents.tick(at(361))
+    assert over.resolved_at == at(360)
 
 
 def test_placed_cause_comes_first() -> None:
@@ -351,6 +368,7 @@ def histories(draw: st.DrawFn) -> list[Input]:
         ("errors", {"service": "search", "model": "m"}, "high"),
         ("latency", {"service": "voice", "model": "m"}, "high"),
         ("gpu_busy", GPU, "medium"),
+        ("first_token", {"service": "search"}, "low"),
         ("queue_grows", QUEUE, "high"),
     ]
     firing: dict[int, float] = {}

@@ -13,6 +13,7 @@ from inferwatch_streams.alerts import alert as alert_states
 from inferwatch_streams.incidents import incident as states
 from inferwatch_streams.incidents.causes import probable_cause
 from inferwatch_streams.incidents.incident import (
+    SERIOUS,
     ActionState,
     Event,
     Incident,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from inferwatch_streams.incidents.policy import Policy
 
 MAX_SUMMARY: Final = 200
-#: Alerts of these make an incident, and its priority; others only tell what may have led to it.
-SERIOUS: Final = ("high", "critical")
 _ORDER: Final = {alert_states.FIRING: 1, alert_states.ACKNOWLEDGED: 2, alert_states.RESOLVED: 3}
 
 
@@ -152,7 +151,9 @@ def refreshed(incident: Incident, alert: Alert) -> Incident:
     if alert.status != states.RESOLVED:
         return changed
     at = alert.event_time if alert.resolved_at is None else alert.resolved_at
-    line = Event(at, states.RESOLVED, SELF, f"{alert.rule} is over: {alert.summary}")
+    # From the end of the last that the incident is made of, its quiet time counts.
+    kind = states.RESOLVED if member.serious else "joined"
+    line = Event(at, kind, SELF, f"{alert.rule} is over: {alert.summary}")
     return replace(changed, timeline=extended(incident.timeline, line))
 
 
@@ -233,9 +234,7 @@ def _assessed(policy: Policy, incident: Incident, alerts: Sequence[Alert]) -> In
         services=services,
         models=named("model", incident.models),
         hosts=named("host", incident.hosts),
-        priority=more_urgent(
-            incident.priority, priority_of(serious, len(services), policy.user_facing)
-        ),
+        priority=more_urgent(incident.priority, priority_of(serious, policy.user_facing)),
         probable_cause=incident.probable_cause if cause is None else cause.sentence,
         cause_fingerprint=incident.cause_fingerprint if cause is None else cause.fingerprint,
     )

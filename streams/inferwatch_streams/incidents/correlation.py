@@ -70,7 +70,9 @@ def relation(
 
 def _near(policy: Policy, incident: Incident, alert: Alert) -> bool:
     at = alert.started_at if alert.fired_at is None else alert.fired_at
-    last = newest(incident)
+    # Lesser ones that come and go do not make it last.
+    serious = [member.joined_at for member in incident.alerts if member.serious]
+    last = max(serious, default=newest(incident))
     return abs(at - last) <= policy.window or incident.opened_at <= at <= last
 
 

@@ -18,6 +18,10 @@ STATUSES: Final = (OPEN, INVESTIGATING, MITIGATING, RESOLVED)
 PRIORITIES: Final = ("P1", "P2", "P3", "P4")
 """From the most to the least urgent."""
 
+#: Alerts of these severities make an incident, its priority and its end; lesser ones only show what
+#: may have led to it, or came of it.
+SERIOUS: Final = ("high", "critical")
+
 WAITING, RUNNING, SUCCEEDED, FAILED = "waiting", "running", "succeeded", "failed"
 SKIPPED, DRY_RUN, UNDONE = "skipped", "dry_run", "undone"
 
@@ -42,6 +46,11 @@ class Member:
     status: str
     summary: str
     joined_at: int
+
+    @property
+    def serious(self) -> bool:
+        """Whether the incident is made of it."""
+        return self.severity in SERIOUS
 
     @property
     def active(self) -> bool:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from inferwatch_streams.alerts import alert as alerts
 from inferwatch_streams.incidents import changes
-from inferwatch_streams.incidents.changes import SERIOUS, fires_since
-from inferwatch_streams.incidents.correlation import Relation, about_host, newest, relation
+from inferwatch_streams.incidents.changes import fires_since
+from inferwatch_streams.incidents.correlation import Relation, newest, relation
 from inferwatch_streams.incidents.escalation import due
+from inferwatch_streams.incidents.incident import SERIOUS
 from inferwatch_streams.incidents.orders import obeyed
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Incidents:
         # Of an alert, the incident that it came to last.
         self._of: dict[str, str] = {}
         self._alerts: dict[str, Alert] = {}
-        self._suspects: dict[str, Alert] = {}
+        self._lesser: dict[str, Alert] = {}
 
     def __iter__(self) -> Iterator[Incident]:
         """All, in no order."""
@@ -80,15 +81,15 @@ class Incidents:
     def forget_alert(self, fingerprint: str) -> None:
         """An alert was removed from its topic."""
         self._alerts.pop(fingerprint, None)
-        self._suspects.pop(fingerprint, None)
+        self._lesser.pop(fingerprint, None)
 
     def remember(self, alert: Alert) -> None:
         """Know an alert's state, without what follows from it: it was told before."""
         self._alerts[alert.fingerprint] = alert
-        if _fires(alert) and alert.severity not in SERIOUS and about_host(alert):
-            self._suspects[alert.fingerprint] = alert
+        if _fires(alert) and alert.severity not in SERIOUS:
+            self._lesser[alert.fingerprint] = alert
         else:
-            self._suspects.pop(alert.fingerprint, None)
+            self._lesser.pop(alert.fingerprint, None)
 
     def alert(self, alert: Alert) -> list[Incident]:
         """Take the next state of an alert; returns the incident to write, if any."""
@@ -104,7 +105,7 @@ class Incidents:
             # Whatever its severity: it was here before.
             return self._join(incident, alert, quietly=alert.severity not in SERIOUS)
         if alert.severity not in SERIOUS:
-            return self._suspect(alert)
+            return self._quietly(alert)
         return self._take(self._home(incident, alert))
 
     def _home(self, former: Incident | None, alert: Alert) -> Incident:
@@ -153,16 +154,16 @@ class Incidents:
         return [now]
 
     def _take(self, incident: Incident) -> list[Incident]:
-        """A new incident, or one with a new alert, and with it what may have led to it.
+        """A new incident, or one with a new alert, and with it the lesser ones that belong to it.
 
         All in one record: a process that dies after it has written all or nothing.
         """
         self.put(incident)
-        for suspect in sorted(
-            self._suspects.values(), key=lambda each: (each.started_at, each.fingerprint)
+        for lesser in sorted(
+            self._lesser.values(), key=lambda each: (each.started_at, each.fingerprint)
         ):
-            if self._free(suspect) and self._relation(incident, suspect) is not Relation.NONE:
-                incident = self._with(incident, suspect, quietly=True)
+            if self._free(lesser) and self._relation(incident, lesser) is not Relation.NONE:
+                incident = self._with(incident, lesser, quietly=True)
                 self.put(incident)
         return [incident]
 
@@ -173,10 +174,8 @@ class Incidents:
         known = self._known(incident, alert)
         return changes.joined(self.policy, incident, alert, known, quietly=quietly)
 
-    def _suspect(self, alert: Alert) -> list[Incident]:
-        """A lesser alert opens nothing, but may be what led to an incident that goes on."""
-        if alert.fingerprint not in self._suspects:
-            return []
+    def _quietly(self, alert: Alert) -> list[Incident]:
+        """A lesser alert opens nothing, but may show what led to an incident, or came of it."""
         incident = self._related(alert)
         # What came before the newest of the incident is looked at when that comes: heard again, it
         # must not join what it had not been there for.
