@@ -1,4 +1,4 @@
-"""The role incidents as a process: alerts in, an incident out, killed in the middle of an action."""
+"""The role incidents as a process: alerts in, an incident out, and killed during an action."""
 
 import asyncio
 import sys
