@@ -56,6 +56,10 @@ COMMANDS = (
         "inferwatch.commands.doctor:doctor",
     ),
     Deferred(
+        "alerts", STEER, "Look at alerts, take them, end them, and silence them.",
+        "inferwatch.commands.alerts:app",
+    ),
+    Deferred(
         "experiments", STEER, "Publish, list and stop A/B experiments.",
         "inferwatch.commands.experiments:app",
     ),

@@ -133,25 +133,43 @@ _ACTIONS: Final = {
 
 def _silenced(state: State, command: Command, at: int) -> Obeyed:
     before = state.silences.get(command.target)
-    if before is not None and before.event_time >= command.event_time:
-        # This very command, or one that changed or ended what it made.
-        return Obeyed(state)
+    if before is not None:
+        return _prolonged(state, before, command, at)
     if all(matcher.matches({}) for matcher in command.matchers):
         raise _Rejected("The silence would match every alert; name a label and its value.")
     # A tick that was looked at stays as it was: what begins at once begins after the newest.
     starts_at = max(command.starts_at or 0, at + 1)
     if command.ends_at is None or command.ends_at <= starts_at:
         raise _Rejected("The silence would be over before it begins.")
+    silence = Silence(
+        silence_id=command.target,
+        event_time=command.event_time,
+        matchers=command.matchers,
+        starts_at=starts_at,
+        ends_at=command.ends_at,
+        actor=command.actor,
+        reason=_text(command),
+    )
+    return _with(state, silence)
+
+
+def _prolonged(state: State, before: Silence, command: Command, at: int) -> Obeyed:
+    if command.event_time <= before.event_time:
+        # This very command, or one that changed or ended what it made.
+        return Obeyed(state)
+    if command.matchers != before.matchers or command.starts_at is not None:
+        raise _Rejected(f"The silence {before.silence_id} is for something else; take another id.")
+    if before.ends_at <= at + 1 or command.ends_at is None or command.ends_at <= at + 1:
+        raise _Rejected(f"The silence {before.silence_id} is over; take another id.")
     return _with(
         state,
-        Silence(
-            silence_id=command.target,
+        replace(
+            before,
             event_time=command.event_time,
-            matchers=command.matchers,
-            starts_at=starts_at,
             ends_at=command.ends_at,
             actor=command.actor,
             reason=_text(command),
+            epoch=0,
         ),
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.errors import MatcherError
 from inferwatch_streams.rules.burn_rate import SLIS
-from inferwatch_streams.rules.checking_kinds import of_kind, of_windows
+from inferwatch_streams.rules.checking_kinds import of_kind, of_numbers, of_windows
 from inferwatch_streams.rules.completeness import DIMENSIONS
 from inferwatch_streams.rules.measure import dimensions_of
 from inferwatch_streams.rules.measures import MEASURES
@@ -56,6 +56,7 @@ def problems(
 def _of_rule(rule: Fields, folder: Path | None) -> Found:
     yield from _dimensions(rule)
     yield from _labels(rule)
+    yield from of_numbers(rule)
     yield from of_windows(rule)
     yield from of_kind(rule)
     yield from _texts(rule)
@@ -89,6 +90,10 @@ def _dimensions(rule: Fields) -> Found:
             yield ("by", number), f"{name!r} {has}"
         elif name not in _divisible_by(rule):
             yield ("by", number), f"{rule['measure']} cannot be told apart by {name!r}"
+    yield from _where(rule, known, has)
+
+
+def _where(rule: Fields, known: tuple[str, ...], has: str) -> Found:
     for number, text in enumerate(rule.get("where", ())):
         try:
             matcher = Matcher.parse(text)
@@ -97,13 +102,21 @@ def _dimensions(rule: Fields) -> Found:
         else:
             if matcher.name not in known:
                 yield ("where", number), f"{matcher.name!r} {has}"
+            elif matcher.name in _fixed(rule):
+                yield ("where", number), f"{rule['measure']} says already which {matcher.name}"
 
 
-def _divisible_by(rule: Fields) -> tuple[str, ...]:
-    """Dimensions by which a measure that is a ratio of two can be told apart."""
-    measure = MEASURES[rule["measure"]] if "measure" in rule else None
-    over = None if measure is None else measure.over
-    return dimensions(rule) or () if over is None else dimensions_of(MEASURES[over].signal)
+def _fixed(rule: Fields) -> set[str]:
+    """Dimensions of which a measure is of one value alone."""
+    return {each.name for each in MEASURES[rule["measure"]].where} if "measure" in rule else set()
+
+
+def _divisible_by(rule: Fields) -> set[str]:
+    """Dimensions by which groups can be told apart; both parts of a ratio need to have them."""
+    over = MEASURES[rule["measure"]].over if "measure" in rule else None
+    if over is None:
+        return set(dimensions(rule) or ())
+    return set(dimensions_of(MEASURES[over].signal)) - _fixed(rule)
 
 
 def _labels(rule: Fields) -> Found:

@@ -20,8 +20,23 @@ if TYPE_CHECKING:
     Found = Iterator[tuple[tuple[Key, ...], str]]
 
 LONGEST_WINDOW: Final = 3 * DAY
+LONGEST_TIME: Final = 366 * DAY
+LARGEST_NUMBER: Final = 1e18
+_TIMES: Final = (
+    "for", "keep_firing_for", "cooldown", "bound", "period", "silent_for", "past", "within",
+    "history", "season",
+)  # fmt: skip
 LEAST_PAST: Final = 10
 """Windows that the past of an anomaly has to have."""
+
+
+def of_numbers(rule: Fields) -> Found:
+    """Numbers and lengths of time with which nothing can be reckoned: where in a rule, and why."""
+    for name, value in rule.items():
+        if isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
+            yield (name,), "is not a number that anything could reach"
+        elif name in _TIMES and duration(value) > LONGEST_TIME:
+            yield (name,), "is longer than 366d"
 
 
 def of_windows(rule: Fields) -> Found:

@@ -29,6 +29,13 @@ MANNER: Final = (
 )  # fmt: skip
 
 
+def _in_order(value: Any) -> Any:
+    """The same whatever the order of keys; keys of parameters may be of any type."""
+    if isinstance(value, dict):
+        return [[str(key), _in_order(value[key])] for key in sorted(value, key=str)]
+    return [_in_order(inner) for inner in value] if isinstance(value, list) else value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Common:
     """What every rule has, and what alerts want of it (``alerts.policy.Policy``).
@@ -77,10 +84,10 @@ class _Common:
         defaults = {each.name: each.default for each in fields(self) if each.default is not MISSING}
         told = {
             name: value
-            for name, value in sorted(deciding.items())
+            for name, value in deciding.items()
             if name not in defaults or value != defaults[name]
         }
-        text = json.dumps([self.kind, told], default=repr, sort_keys=True)
+        text = json.dumps([self.kind, _in_order(told)], default=repr)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         object.__setattr__(self, "condition_id", digest)
 

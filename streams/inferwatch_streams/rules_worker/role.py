@@ -98,8 +98,8 @@ class RulesRole:
     async def begin(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
         """See ``RecordHandler``."""
         async with self._acting:
-            await self._alerting.take_over()
-            evaluated_until = await self._keeper.load(assignments)
+            epoch = await self._alerting.take_over()
+            evaluated_until = await self._keeper.load(assignments, epoch)
             self._evaluator = Evaluator()
             self._ticking.begin(evaluated_until, self._now())
             self._newest_tick = evaluated_until or 0
@@ -142,6 +142,8 @@ class RulesRole:
             self._look_due = time.monotonic() + self._settings.reload_seconds
             self._rulebook.look()
         if not await self.processor.ready():
+            if not self.processor.assigned:
+                self._alerting.stand_by()
             return
         try:
             await self._tick_all()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from inferwatch_streams.windows.layout import Layout
     from inferwatch_streams.windows.table import Table
+    from inferwatch_streams.windows.totals import Place
 
     # Adds the rows of a table, those of windows from first up to end, to sums.
     Add = Callable[[Table, int, int, NDArray[Any]], None]
@@ -44,11 +45,12 @@ class Contents:
         self.shards: dict[tuple[int, str], Shard] = {}
         self._kept: dict[tuple[Any, ...], tuple[tuple[int, ...], NDArray[Any]]] = {}
 
-    def shard(self, partition: int, topic_id: str) -> Shard:
+    def shard(self, place: Place) -> Shard:
         """A log, which may be new."""
-        found = self.shards.get((partition, topic_id))
+        at = (place.aggregates_partition, place.topic_id)
+        found = self.shards.get(at)
         if found is None:
-            found = self.shards[partition, topic_id] = Shard(self.layout)
+            found = self.shards[at] = Shard(place, self.layout, self.groups)
         return found
 
     def values(self, first: int, end: int) -> NDArray[np.float64]:

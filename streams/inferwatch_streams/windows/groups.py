@@ -48,6 +48,7 @@ class Groups:
     Attributes:
         dimensions: Names of the dimensions.
         changes: Raised when groups come or go.
+        names: Dimensions of each number.
         newest: Number of the newest window in which each group had an event; ``NEVER`` in a free
             number's place.
     """
@@ -56,6 +57,7 @@ class Groups:
         self.dimensions = dimensions
         self.changes = 0
         self.newest = np.full(FIRST_ROOM, NEVER)
+        self.names: list[tuple[str, ...]] = []
         self._numbers: dict[tuple[str, ...], int] = {}
         self._free: list[int] = []
         self._groupings: dict[tuple[tuple[str, ...], tuple[Matcher, ...]], Grouping] = {}
@@ -67,22 +69,23 @@ class Groups:
     @property
     def room(self) -> int:
         """Above every number in use."""
-        return len(self._numbers) + len(self._free)
+        return len(self.names)
 
     def number(self, names: tuple[str, ...]) -> int:
         """Number of a group, a new one where it has none; the group comes when it is seen."""
         found = self._numbers.get(names)
         if found is None:
-            found = self._free.pop() if self._free else len(self._numbers)
+            if self._free:
+                found = self._free.pop()
+                self.names[found] = names
+            else:
+                found = len(self.names)
+                self.names.append(names)
             self._numbers[names] = found
             if found >= len(self.newest):
                 more = np.full(len(self.newest), NEVER)
                 self.newest = np.concatenate([self.newest, more])
         return found
-
-    def names(self) -> dict[int, tuple[str, ...]]:
-        """Dimensions of each number in use."""
-        return {number: names for names, number in self._numbers.items()}
 
     def see(self, groups: NDArray[np.int32], newest: NDArray[np.int64]) -> None:
         """Note windows in which groups had an event."""

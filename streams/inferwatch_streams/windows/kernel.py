@@ -76,7 +76,8 @@ def place_rows(
     Args:
         index: Open addressing, less than full: the place of each key.
         held: Keys of the rows held, with room for the new ones.
-        ranks: Version and first offset of each: the higher version wins, then the lower offset.
+        ranks: Version and first offset of each: the higher version wins, then the lower offset;
+            rows of the same are the same, and the one held stays.
         count: How many rows are held.
         keys: Keys of the new rows.
         new_ranks: Their versions and first offsets.
@@ -95,7 +96,7 @@ def place_rows(
             for k in range(keys.shape[1]):
                 held[place, k] = keys[row, k]
         elif new_ranks[row, 0] < ranks[place, 0] or (
-            new_ranks[row, 0] == ranks[place, 0] and new_ranks[row, 1] > ranks[place, 1]
+            new_ranks[row, 0] == ranks[place, 0] and new_ranks[row, 1] >= ranks[place, 1]
         ):
             places[row] = LOST
             continue

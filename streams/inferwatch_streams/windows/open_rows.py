@@ -18,6 +18,11 @@ FIRST_ROOM: Final = 64
 #: Columns of a row's key and of its ranks (``kernel.place_rows``).
 GROUP, WINDOW, PARTITION, BLOCK = range(4)
 VERSION, FIRST_OFFSET = range(2)
+#: Columns of where a row came from, and of what was saved of it.
+OFFSET, TIME = range(2)
+EPOCH, SAVED_VERSION = range(2)
+#: Below every epoch and version.
+UNSAVED: Final = -1
 
 
 class OpenRows:
@@ -34,8 +39,8 @@ class OpenRows:
         self._index = np.full(2 * FIRST_ROOM, kernel.FREE, np.int32)
         self._keys = np.empty((FIRST_ROOM, 4), np.int64)
         self._ranks = np.empty((FIRST_ROOM, 2), np.int64)
-        self._offsets = np.empty(FIRST_ROOM, np.int64)
-        self._saved = np.empty(FIRST_ROOM, np.bool_)
+        self._origins = np.empty((FIRST_ROOM, 2), np.int64)
+        self._saved = np.empty((FIRST_ROOM, 2), np.int64)
         self._values = np.empty((FIRST_ROOM, len(layout.values)))
         self._spans = [_Growing() for _ in layout.counts]
 
@@ -53,37 +58,38 @@ class OpenRows:
         return self._ranks[: self._count]
 
     @property
-    def offsets(self) -> NDArray[np.int64]:
-        """Offset of the record of ``inferwatch.aggregates`` that each came with."""
-        return self._offsets[: self._count]
+    def origins(self) -> NDArray[np.int64]:
+        """Offset and time of the record that each came with, (rows, 2)."""
+        return self._origins[: self._count]
 
     @property
-    def saved(self) -> NDArray[np.bool_]:
-        """Whether each is in ``inferwatch.totals``; may be written to."""
+    def saved(self) -> NDArray[np.int64]:
+        """Epoch and version in which ``inferwatch.totals`` has each, (rows, 2); may be written to.
+
+        The epoch is ``UNSAVED`` where it has none, the version also where the row grew since.
+        """
         return self._saved[: self._count]
 
     def put(
         self,
         keys: NDArray[np.int64],
         ranks: NDArray[np.int64],
-        offsets: NDArray[np.int64],
+        origins: NDArray[np.int64],
         table: Table,
-        *,
-        saved: bool = False,
-    ) -> int:
+    ) -> NDArray[np.int64]:
         """Take rows in, but for those that have a better one of their key.
 
         Args:
             keys: Group, window, partition and block of each.
             ranks: Version and first offset of each.
-            offsets: Offset of each one's record.
+            origins: Offset and time of each one's record.
             table: Their values and counts.
-            saved: Whether they come from ``inferwatch.totals``.
 
         Returns:
-            How many were taken.
+            Where each is now; LOST for those that were not taken.
         """
         self._make_room(len(keys))
+        before = self._count
         places = np.empty(len(keys), np.int64)
         self._count = kernel.place_rows(
             self._index, self._keys, self._ranks, self._count, keys, ranks, places
@@ -92,14 +98,15 @@ class OpenRows:
         at = places[taken]
         # Of several rows of one place the last one stays: numpy's assignment says so.
         self._values[at] = table.values[taken]
-        self._offsets[at] = offsets[taken]
-        self._saved[at] = saved
+        self._origins[at] = origins[taken]
+        self._saved[before : self._count] = UNSAVED
+        self._saved[at, SAVED_VERSION] = UNSAVED
         for spans, new in zip(self._spans, table.spans, strict=True):
             spans.put(at, new.take(taken), self._count)
         if len(taken):
             self.changes += 1
             self._table = None
-        return len(taken)
+        return places
 
     def table(self) -> Table:
         """All rows, as they are now; their spans do not lie one after the other."""
@@ -121,7 +128,7 @@ class OpenRows:
         room = max(FIRST_ROOM, 2 * count)
         self._keys = _with_room(self._keys[kept], room)
         self._ranks = _with_room(self._ranks[kept], room)
-        self._offsets = _with_room(self._offsets[kept], room)
+        self._origins = _with_room(self._origins[kept], room)
         self._saved = _with_room(self._saved[kept], room)
         self._values = _with_room(self._values[kept], room)
         for k, spans in enumerate(self._spans):
@@ -138,7 +145,7 @@ class OpenRows:
         room = max(needed, 2 * len(self._keys))
         self._keys = _with_room(self._keys, room)
         self._ranks = _with_room(self._ranks, room)
-        self._offsets = _with_room(self._offsets, room)
+        self._origins = _with_room(self._origins, room)
         self._saved = _with_room(self._saved, room)
         self._values = _with_room(self._values, room)
         self._index_anew(room)

@@ -104,7 +104,8 @@ class Rows:
         )
         table = Table(groups, windows, values, spans)
         records = columns.part.rows[good]
-        batch = Batch(keys, ranks, chunk.offsets[records], times[records], table)
+        origins = np.stack([chunk.offsets[records], times[records]], axis=1)
+        batch = Batch(keys, ranks, origins, table)
         different = sorted(set(topic_ids))
         if len(different) == 1:
             yield LogRows(layout.signal, different[0], batch)

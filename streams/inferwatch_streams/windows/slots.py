@@ -11,7 +11,7 @@ from inferwatch_streams.windows.horizons import HOURS, LEVELS, MINUTES, SIZES
 from inferwatch_streams.windows.table import Table, by_group, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from inferwatch_streams.windows.horizons import Horizons
     from inferwatch_streams.windows.layout import Layout
@@ -27,12 +27,12 @@ class Slot:
     Attributes:
         tables: What was folded into it.
         changed: Groups that changed since it was saved.
-        saved: Groups of it that ``inferwatch.totals`` has.
+        saved: Groups of it that ``inferwatch.totals`` has, with the epoch of who wrote them.
     """
 
     tables: list[Table] = field(default_factory=list)
     changed: set[int] = field(default_factory=set)
-    saved: set[int] = field(default_factory=set)
+    saved: dict[int, int] = field(default_factory=dict)
 
     def merged(self, layout: Layout) -> Table:
         """One row a group."""
@@ -43,11 +43,17 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A slot's groups that ``inferwatch.totals`` has and must have no longer."""
+    """A slot that ``inferwatch.totals`` has and must have no longer.
+
+    Attributes:
+        level: Its level.
+        number: Its number there.
+        saved: Groups of it, with the epoch of who wrote them.
+    """
 
     level: int
     number: int
-    groups: set[int]
+    saved: dict[int, int]
 
 
 class Slots:
@@ -56,13 +62,11 @@ class Slots:
     Attributes:
         changes: Raised when any slot changes.
         levels: Slots of each level, by number: how many of that level's lie between 1970 and it.
-        gone: Slots that were saved and went, since somebody took note.
     """
 
     def __init__(self, layout: Layout) -> None:
         self.changes = 0
         self.levels: tuple[dict[int, Slot], ...] = tuple({} for _ in LEVELS)
-        self.gone: list[Gone] = []
         self._layout = layout
 
     def add(self, table: Table, horizons: Horizons) -> None:
@@ -86,19 +90,35 @@ class Slots:
             slot.merged(self._layout)
         self.changes += 1
 
-    def age(self, horizons: Horizons) -> None:
-        """Move what lies behind the horizons to the next level, and forget what is too old."""
+    def age(self, horizons: Horizons) -> list[Gone]:
+        """Move what lies behind the horizons to the next level, and forget what is too old.
+
+        Returns:
+            Slots that went and were saved.
+        """
+        gone = []
         for level in LEVELS:
             slots, size = self.levels[level], SIZES[level]
             for number in [n for n in slots if n * size < horizons.begin(level)]:
                 slot = slots.pop(number)
                 self.changes += 1
                 if slot.saved:
-                    self.gone.append(Gone(level, number, slot.saved))
+                    gone.append(Gone(level, number, slot.saved))
                 if level != HOURS:
                     window = number * size
                     coarser = MINUTES if window >= horizons.minutes else HOURS
                     self._put(coarser, window // SIZES[coarser], slot.merged(self._layout))
+        return gone
+
+    def merged(self, slot: Slot) -> Table:
+        """One row a group of a slot."""
+        return slot.merged(self._layout)
+
+    def put_saved(self, level: int, number: int, table: Table, epochs: Iterable[int]) -> None:
+        """Put in a slot of ``inferwatch.totals``: one row a group, written in these epochs."""
+        saved = dict(zip(table.groups.tolist(), epochs, strict=True))
+        self.levels[level][number] = Slot([table], saved=saved)
+        self.changes += 1
 
     def begins(self) -> list[int]:
         """First window of each slot."""
