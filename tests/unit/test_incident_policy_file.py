@@ -55,7 +55,7 @@ def test_whole_file() -> None:
     assert policy.deadlines["P1"] == Deadlines(2 * MINUTE, 30 * MINUTE)
     assert policy.deadlines["P2"] == Policy().deadlines["P2"]
     assert policy.levels[1].targets == ("lead",)
-    assert policy.sets["P1"] == ("collect_logs", "gather_metrics", "notify_team", "scale_up")
+    assert policy.sets["P1"] == ("scale_up", "collect_logs", "gather_metrics", "notify_team")
     assert policy.sets["P4"] == ("collect_logs", "gather_metrics", "notify_team")
     assert policy.actions["scale_up"].approval
     assert [matcher.name for matcher in policy.user_facing[0]] == ["service", "environment"]

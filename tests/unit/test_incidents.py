@@ -95,6 +95,7 @@ def test_critical_raises() -> None:
     assert (raised.transition, raised.priority, raised.targets) == ("priority", "P2", ("chat",))
     assert raised.acknowledge_by == at(600) + POLICY.deadlines["P2"].acknowledge
     assert raised.acknowledge_by < before.acknowledge_by
+    assert (before.title, raised.title) == ("error_rate of chat", "down of chat")
 
 
 def test_priorities() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from inferwatch_streams.alerts import alert as alert_states
 from inferwatch_streams.incidents import incident as states
 from inferwatch_streams.incidents.causes import probable_cause
+from inferwatch_streams.incidents.correlation import about_host
 from inferwatch_streams.incidents.incident import (
     SERIOUS,
     ActionState,
@@ -46,7 +47,7 @@ def opened(policy: Policy, alert: Alert) -> Incident:
     bare = Incident(
         incident_id=incident_id,
         event_time=alert.event_time,
-        title=(alert.summary or alert.rule)[:MAX_SUMMARY],
+        title="",
         priority=states.PRIORITIES[-1],
         status=states.OPEN,
         transition="opened",
@@ -58,7 +59,6 @@ def opened(policy: Policy, alert: Alert) -> Incident:
         opened_at=at,
         acknowledge_by=at,
         resolve_by=at,
-        runbook_url=alert.runbook_url,
     )
     found = _assessed(policy, bare, [alert])
     deadlines = policy.deadlines[found.priority]
@@ -92,12 +92,13 @@ def joined(
     found = _assessed(policy, replace(incident, alerts=(*others, _member(alert))), alerts)
     how = "fires again" if known else "joined"
     text = f"{alert.rule} {how}: {alert.summary}"
-    told = (Event(at, "joined", SELF, text), *_cause_told(incident, found, at))
+    # It may have fired before others, and comes with them only now.
+    now = max(at, *(each.joined_at for each in incident.alerts))
+    told = (Event(now, "joined", SELF, text), *_cause_told(incident, found, now))
     changed = replace(
         found,
         event_time=max(incident.event_time, alert.event_time),
         timeline=extended(incident.timeline, *told),
-        runbook_url=incident.runbook_url or alert.runbook_url,
     )
     if found.priority != incident.priority:
         changed = _raised(policy, incident, changed, at)
@@ -229,8 +230,11 @@ def _assessed(policy: Policy, incident: Incident, alerts: Sequence[Alert]) -> In
     services = named("service", incident.services)
     serious = [alert for alert in alerts if alert.severity in SERIOUS]
     cause = probable_cause(policy, alerts)
+    face = _face(serious)
     return replace(
         incident,
+        title=incident.title if face is None else (face.summary or face.rule)[:MAX_SUMMARY],
+        runbook_url=(None if face is None else face.runbook_url) or incident.runbook_url,
         services=services,
         models=named("model", incident.models),
         hosts=named("host", incident.hosts),
@@ -238,6 +242,17 @@ def _assessed(policy: Policy, incident: Incident, alerts: Sequence[Alert]) -> In
         probable_cause=incident.probable_cause if cause is None else cause.sentence,
         cause_fingerprint=incident.cause_fingerprint if cause is None else cause.fingerprint,
     )
+
+
+def _face(serious: Sequence[Alert]) -> Alert | None:
+    """What an incident is called by: the worst of its alerts, those of services first."""
+    return min(
+        serious,
+        key=lambda alert: (
+            -SERIOUS.index(alert.severity), about_host(alert), alert.started_at, alert.fingerprint,
+        ),
+        default=None,
+    )  # fmt: skip
 
 
 def _cause_told(before: Incident, now: Incident, at: int) -> tuple[Event, ...]:

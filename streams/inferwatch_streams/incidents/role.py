@@ -131,6 +131,9 @@ class IncidentsRole:
 
     async def act(self) -> None:
         """Whatever is due; to be called each ``tick_seconds``."""
+        if not self.processor.assigned:
+            # Another leads: what was begun here is its to judge.
+            self.responder.stop()
         if not await self.processor.ready():
             return
         try:
