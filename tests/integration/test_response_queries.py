@@ -32,7 +32,7 @@ sys.path.append(str(Path(__file__).parents[1] / "unit"))
 from incident_alerts import alert, at
 
 WINDOW = at(0) // 10_000_000 * 10_000_000
-CONTEXT = Context(replace(opened(Policy(), alert()), hosts=("gpu-7",)), (alert(),), at(60))
+CONTEXT = Context(replace(opened(Policy(), alert(), at(0)), hosts=("gpu-7",)), (alert(),), at(60))
 
 
 @pytest.fixture(scope="module")

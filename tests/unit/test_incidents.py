@@ -98,6 +98,34 @@ def test_critical_raises() -> None:
     assert (before.title, raised.title) == ("error_rate of chat", "down of chat")
 
 
+def test_gets_worse() -> None:
+    """An alert that gets worse raises its incident, or brings it back where it was over."""
+    incidents = Incidents(POLICY)
+    (opened,) = incidents.alert(alert())
+    worse = alert(seconds=60, fired=0, severity="critical")
+    (raised,) = incidents.alert(worse)
+    assert (raised.priority, raised.transition) == ("P2", "priority")
+    assert incidents.alert(worse) == []
+    assert incidents.alert(alert()) == []
+    incidents = Incidents(POLICY)
+    incidents.alert(alert())
+    incidents.command(command("resolve", opened.incident_id, 30))
+    (back,) = incidents.alert(worse)
+    assert (back.incident_id, back.status, back.transition) == (
+        opened.incident_id,
+        "open",
+        "opened",
+    )
+    incidents = Incidents(replace(POLICY, reopen=0))
+    incidents.alert(alert())
+    incidents.command(command("resolve", opened.incident_id, 30))
+    (another,) = incidents.alert(worse)
+    assert (another.incident_id != opened.incident_id, another.opened_at) == (True, at(60))
+    incidents.put(stored(next(each for each in incidents if not each.active)))
+    (ended,) = incidents.alert(replace(worse, status="resolved", resolved_at=at(90)))
+    assert ended.incident_id == another.incident_id
+
+
 def test_priorities() -> None:
     """Severity begins it; what users see, and many services, make it more urgent."""
     seen = ((Matcher.parse("service=chat"), Matcher.parse("endpoint!=/internal")),)
@@ -381,7 +409,10 @@ def histories(draw: st.DrawFn) -> list[Input]:
         if which < len(series):
             rule, labels, severity = series[which]
             since = firing.pop(which, None)
-            if since is None:
+            if since is not None and severity == "high" and draw(st.booleans()):
+                firing[which] = since
+                heard.append(alert(rule, now, fired=since, labels=labels, severity="critical"))
+            elif since is None:
                 firing[which] = now
                 heard.append(alert(rule, now, labels=labels, severity=severity))
             else:

@@ -29,7 +29,7 @@ from inferwatch_streams.incidents.runner import Result, Runner
 if TYPE_CHECKING:
     from pathlib import Path
 
-INCIDENT = opened(Policy(), alert(severity="critical"))
+INCIDENT = opened(Policy(), alert(severity="critical"), at(0))
 CONTEXT = Context(INCIDENT, (alert(),), at(10))
 AROUND = Surroundings({"HOOK": "x"}, "scale_up")
 

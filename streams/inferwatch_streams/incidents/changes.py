@@ -40,9 +40,14 @@ def fires_since(alert: Alert) -> int:
     return alert.started_at if alert.fired_at is None else alert.fired_at
 
 
-def opened(policy: Policy, alert: Alert) -> Incident:
-    """The incident that an alert opens."""
-    at = fires_since(alert)
+def worse(alert: Alert, member: Member) -> bool:
+    """Whether an alert is more severe than it was."""
+    severities = alert_states.SEVERITIES
+    return severities.index(alert.severity) > severities.index(member.severity)
+
+
+def opened(policy: Policy, alert: Alert, at: int) -> Incident:
+    """The incident that an alert opens at a time."""
     incident_id = incident_id_of(alert.fingerprint, at)
     bare = Incident(
         incident_id=incident_id,
@@ -87,10 +92,15 @@ def joined(
         alerts: All alerts of the incident that are known, this one among them.
         quietly: It comes as a possible cause only, and nobody is told.
     """
-    at, known = fires_since(alert), incident.member(alert.fingerprint) is not None
+    at, member = fires_since(alert), incident.member(alert.fingerprint)
     others = tuple(each for each in incident.alerts if each.fingerprint != alert.fingerprint)
     found = _assessed(policy, replace(incident, alerts=(*others, _member(alert))), alerts)
-    how = "fires again" if known else "joined"
+    if member is None:
+        how = "joined"
+    elif member.joined_at < at:
+        how = "fires again"
+    else:
+        how, at = f"is {alert.severity} now", alert.event_time
     text = f"{alert.rule} {how}: {alert.summary}"
     # It may have fired before others, and comes with them only now.
     now = max(at, *(each.joined_at for each in incident.alerts))
@@ -103,17 +113,18 @@ def joined(
     if found.priority != incident.priority:
         changed = _raised(policy, incident, changed, at)
         return transition(
-            _planned(policy, changed), "priority", (alert.fingerprint, at),
+            _planned(policy, changed), "priority", (alert.fingerprint, at, alert.severity),
             policy.targets(changed.escalation_level),
         )  # fmt: skip
     if quietly:
         return changed
-    return transition(changed, "joined", (alert.fingerprint, at), ())
+    return transition(changed, "joined", (alert.fingerprint, at, alert.severity), ())
 
 
-def reopened(policy: Policy, incident: Incident, alert: Alert, alerts: Sequence[Alert]) -> Incident:
-    """An incident that was over and comes back with an alert of it."""
-    at = fires_since(alert)
+def reopened(
+    policy: Policy, incident: Incident, alert: Alert, alerts: Sequence[Alert], at: int
+) -> Incident:
+    """An incident that was over and comes back at a time with an alert of it."""
     # What became of the others since it was over was not kept up.
     now = {each.fingerprint: each for each in alerts}
     members = tuple(
@@ -135,7 +146,8 @@ def reopened(policy: Policy, incident: Incident, alert: Alert, alerts: Sequence[
         timeline=extended(incident.timeline, Event(at, "opened", SELF, "It comes back.")),
     )
     back = joined(policy, fresh, alert, alerts, quietly=True)
-    return transition(back, "opened", (alert.fingerprint, at), policy.targets(0))
+    cause = (alert.fingerprint, at, alert.severity)
+    return transition(back, "opened", cause, policy.targets(0))
 
 
 def refreshed(incident: Incident, alert: Alert) -> Incident:

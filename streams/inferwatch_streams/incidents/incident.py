@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from inferwatch_streams.alerts.alert import RESOLVED as ALERT_RESOLVED
+from inferwatch_streams.alerts.alert import SEVERITIES
 from inferwatch_streams.instants import micros, micros_or_none
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class Member:
     status: str
     summary: str
     joined_at: int
+
+    @property
+    def firing(self) -> tuple[int, int]:
+        """Which firing of the alert, and how bad it was: the later compares greater."""
+        return self.joined_at, SEVERITIES.index(self.severity)
 
     @property
     def serious(self) -> bool:

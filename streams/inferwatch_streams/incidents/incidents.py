@@ -65,9 +65,10 @@ class Incidents:
         else:
             self._active.pop(incident.incident_id, None)
         for member in incident.alerts:
-            other = self._incidents.get(self._of.get(member.fingerprint, ""))
-            known = None if other is None else other.member(member.fingerprint)
-            if known is None or known.joined_at <= member.joined_at:
+            other = self._incidents.get(self._of.get(member.fingerprint, ""), incident)
+            known = other.member(member.fingerprint) or member
+            # Of one firing, it came last to the one that knows it as it was at its worst.
+            if known.firing <= member.firing:
                 self._of[member.fingerprint] = incident.incident_id
 
     def forget(self, incident_id: str) -> None:
@@ -97,25 +98,28 @@ class Incidents:
         incident, at = self._incidents.get(self._of.get(alert.fingerprint, "")), fires_since(alert)
         member = None if incident is None else incident.member(alert.fingerprint)
         if incident is not None and member is not None and at <= member.joined_at:
-            same = at == member.joined_at
-            return self._changed(incident, changes.refreshed(incident, alert) if same else incident)
+            if at < member.joined_at:
+                return []
+            if not _fires(alert) or not changes.worse(alert, member):
+                return self._changed(incident, changes.refreshed(incident, alert))
+            # The same firing, but not what it was: as one that begins to fire now.
+            at = alert.event_time
         if not _fires(alert):
             return []
+        quietly = alert.severity not in SERIOUS
         if incident is not None and incident.active:
             # Whatever its severity: it was here before.
-            return self._join(incident, alert, quietly=alert.severity not in SERIOUS)
-        if alert.severity not in SERIOUS:
-            return self._quietly(alert)
-        return self._take(self._home(incident, alert))
+            return self._take(self._with(incident, alert, quietly=quietly))
+        return self._quietly(alert) if quietly else self._take(self._home(incident, alert, at))
 
-    def _home(self, former: Incident | None, alert: Alert) -> Incident:
+    def _home(self, former: Incident | None, alert: Alert, at: int) -> Incident:
         """The incident of a serious alert, with it; the one it was in last is over."""
-        if former is not None and self._comes_back(former, fires_since(alert)):
-            return changes.reopened(self.policy, former, alert, self._known(former, alert))
-        related = self._related(alert)
+        if former is not None and self._comes_back(former, at):
+            return changes.reopened(self.policy, former, alert, self._known(former, alert), at)
+        related = self._related(alert, at)
         if related is not None:
             return self._with(related, alert, quietly=False)
-        return changes.opened(self.policy, alert)
+        return changes.opened(self.policy, alert, at)
 
     def command(self, command: Command) -> list[Incident]:
         """Do what somebody wants; returns the incident to write, if any.
@@ -162,13 +166,11 @@ class Incidents:
         for lesser in sorted(
             self._lesser.values(), key=lambda each: (each.started_at, each.fingerprint)
         ):
-            if self._free(lesser) and self._relation(incident, lesser) is not Relation.NONE:
+            found = self._relation(incident, lesser, fires_since(lesser))
+            if self._free(lesser) and found is not Relation.NONE:
                 incident = self._with(incident, lesser, quietly=True)
                 self.put(incident)
         return [incident]
-
-    def _join(self, incident: Incident, alert: Alert, *, quietly: bool) -> list[Incident]:
-        return self._take(self._with(incident, alert, quietly=quietly))
 
     def _with(self, incident: Incident, alert: Alert, *, quietly: bool) -> Incident:
         known = self._known(incident, alert)
@@ -176,7 +178,7 @@ class Incidents:
 
     def _quietly(self, alert: Alert) -> list[Incident]:
         """A lesser alert opens nothing, but may show what led to an incident, or came of it."""
-        incident = self._related(alert)
+        incident = self._related(alert, fires_since(alert))
         # What came before the newest of the incident is looked at when that comes: heard again, it
         # must not join what it had not been there for.
         if incident is None or fires_since(alert) < newest(incident):
@@ -204,17 +206,17 @@ class Incidents:
         again = member is None or member.joined_at < fires_since(alert)
         return again and not incident.active
 
-    def _related(self, alert: Alert) -> Incident | None:
+    def _related(self, alert: Alert, at: int) -> Incident | None:
         """The incident that an alert belongs to most; of equals the one that opened last."""
         found = [
             (kind, each.opened_at, each.incident_id)
             for each in self._active.values()
-            if (kind := self._relation(each, alert)) is not Relation.NONE
+            if (kind := self._relation(each, alert, at)) is not Relation.NONE
         ]
         return self._incidents[max(found)[2]] if found else None
 
-    def _relation(self, incident: Incident, alert: Alert) -> Relation:
-        return relation(self.policy, incident, self.members(incident), alert)
+    def _relation(self, incident: Incident, alert: Alert, at: int) -> Relation:
+        return relation(self.policy, incident, self.members(incident), alert, at)
 
     def members(self, incident: Incident) -> Iterable[Alert]:
         """The alerts of an incident, as far as they are known."""
