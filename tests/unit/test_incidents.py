@@ -482,3 +482,17 @@ def lived(heard: list[Input], restarts: dict[int, int]) -> tuple[list[str], list
 def test_restarts_change_nothing(heard: list[Input], restarts: dict[int, int]) -> None:
     """Restarts, with inputs heard again on top of what was written, change nothing."""
     assert lived(heard, dict(restarts)) == lived(heard, {})
+
+
+def test_lesser_heard_again() -> None:
+    """A lesser alert that was not near an incident is not near it when it is heard again later."""
+    gpu = {"labels": GPU, "severity": "medium"}
+    heard: list[Input] = [
+        alert("errors", 1),
+        alert("errors", 2, "resolved", fired=1),
+        alert("gpu_busy", 3002, **gpu),
+        alert("gpu_busy", 3003, "resolved", fired=3002, **gpu),
+        alert("errors", 3004),
+        alert("errors", 3005, "resolved", fired=3004),
+    ]
+    assert lived(heard, {5: 3}) == lived(heard, {})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from incident_alerts import alert, at, command
 
@@ -58,10 +59,15 @@ class Own:
     idempotent: bool = False
     done: list[str] = field(default_factory=list)
     fails: bool = False
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     def run(self, context: Context) -> Outcome:
         """Count."""
         self.done.append(f"run {context.incident.incident_id}")
+        self.gate.wait()
         if self.fails:
             raise RuntimeError("broken")
         return Outcome("done", undo="token" if self.changes else None)
@@ -265,25 +271,35 @@ def test_resolved_runs_no_more() -> None:
 
 
 @given(
-    st.lists(st.integers(0, 3), max_size=12),
+    st.lists(st.sampled_from(["before", "during", "after"]), max_size=10),
     st.lists(st.booleans(), min_size=3, max_size=3),
 )
+@example(["during", "during", "during"], [False, True, False])
 @settings(max_examples=40, deadline=None)
-def test_at_most_once(turns: list[int], idempotent: list[bool]) -> None:
-    """However often workers end in between, what is not idempotent is done at most once."""
+def test_at_most_once(ends: list[str], idempotent: list[bool]) -> None:
+    """Whenever workers end, what is not idempotent is done at most once, and what is, is done."""
 
     async def go() -> None:
         actions = [Own(f"a{number}", idempotent=may) for number, may in enumerate(idempotent)]
         here = world(*actions)
         await here.live()
         await here.open()
-        for turn in turns:
+        for end in ends:
+            gates = [each.gate for each in actions]
+            for gate in gates:
+                gate.set() if end == "after" else gate.clear()
+            before = sum(len(each.done) for each in actions)
             await here.responder.look()
-            # It ends before the action ran, while it runs, or after that.
-            for _ in range(turn):
-                await asyncio.sleep(0.001)
+            # While it runs: it has begun, and has no result.
+            while end != "before" and here.responder.busy:
+                if end == "during" and sum(len(each.done) for each in actions) > before:
+                    break
+                await asyncio.sleep(0.0005)
             here.responder.stop()
             await here.live()
+            # What was left alone ends, and what it says is heard by nobody.
+            for gate in gates:
+                gate.set()
         await here.look()
         for action in actions:
             state = here.incident.action(action.name)
