@@ -33,7 +33,8 @@ def check(
             typer.echo(str(error))
             wrong += 1
             continue
-        typer.echo(f"{path}: {len(rules)} rules are sound.")
+        told = "1 rule is" if len(rules) == 1 else f"{len(rules)} rules are"
+        typer.echo(f"{path}: {told} sound.")
         for rule in rules:
             for need in needs_of(rule):
                 typer.echo(f"{path}: {rule.name}: {need}")

@@ -16,7 +16,7 @@ rules:
     severity: high
     measure: error_rate
     by: [service]
-    window: 10s
+    window: 1m
     above: 0.05
     min_samples: 5
     runbook: https://example.com/failing
@@ -25,7 +25,7 @@ SECONDS = 60
 
 
 class Rules:
-    """Workers of the role rules, a rules file, and the aggregation before them."""
+    """Workers that count and evaluate rules, and a rules file."""
 
     def __init__(self, stack: Stack, stopping: ExitStack) -> None:
         self._stack = stack
@@ -35,13 +35,12 @@ class Rules:
         self.log = Log(stack.kafka)
         self.alerts = AlertLog(stack.kafka)
         stopping.callback(self.alerts.close)
-        self.counting = stopping.enter_context(stack.worker("counting", "--only", "aggregation"))
 
     def worker(self, name: str) -> Worker:
         """Start one."""
         return self._stopping.enter_context(
             self._stack.worker(
-                name, "--only", "rules", "--log-level", "info",
+                name, "--only", "aggregation", "--only", "rules", "--log-level", "info",
                 rules_file=str(self.file), rules_settle_seconds="1.5",
                 rules_reload_seconds="0.2", rules_checkpoint_seconds="2",
             )
@@ -51,15 +50,17 @@ class Rules:
         """Call a service until its alert has gone through these statuses."""
 
         def step() -> list[str]:
-            self.log.publish([call(service, failed=failed) for _ in range(20)])
+            # Soon few of a minute's calls have failed.
+            count = 20 if failed else 200
+            self.log.publish([call(service, failed=failed) for _ in range(count)])
             return self.alerts.read().transitions(service=service)
 
-        wait_until(step, lambda found: found == statuses, self.counting, *workers, seconds=SECONDS)
+        wait_until(step, lambda found: found == statuses, *workers, seconds=SECONDS)
 
 
 @pytest.fixture(scope="module")
 def rules(stack: Stack) -> Iterator[Rules]:
-    """Yield the aggregation and room for workers of the rules."""
+    """Yield room for workers, which are ended with the module."""
     with ExitStack() as stopping:
         yield Rules(stack, stopping)
 
@@ -67,6 +68,13 @@ def rules(stack: Stack) -> Iterator[Rules]:
 def test_an_alert_outlives_its_leader(rules: Rules) -> None:
     """It fires while calls fail, goes on when the leader is killed, and ends when they succeed."""
     workers = [rules.worker("first"), rules.worker("second")]
+    # What fails before anybody counts would need as many more calls to become few.
+    wait_until(
+        lambda: [each.health("ready")[0] for each in workers],
+        lambda found: set(found) == {200},
+        *workers,
+        seconds=SECONDS,
+    )
     rules.until("search", ["firing"], *workers, failed=True)
     (leader,) = (each for each in workers if each.metric("inferwatch_leads") == 1)
     (other,) = (each for each in workers if each is not leader)

@@ -108,6 +108,7 @@ def test_every_kind_can_be_written_read_and_described(tmp_path: Path) -> None:
         (["summary: '{host} is {value}'"], "9: rules[0].summary: {host} is none of rule, samples,"),
         (["summary: '{value:d}'"], "9: rules[0].summary: {value:d} cannot be written so"),
         (["summary: '{service.__class__}'"], "9: rules[0].summary: {service.__class__} is no"),
+        (["summary: '{value:99999999}'"], "9: rules[0].summary: {value} is no field"),
         (["summary: '{'"], "9: rules[0].summary: "),
         (["labels: {service: x}"], "9: rules[0].labels.service: is a label of the alert"),
         (["labels: {1: x}"], "9: rules[0].labels: 1 is not of type 'string'"),
@@ -161,6 +162,7 @@ def test_a_field_that_cannot_be_is_told(tmp_path: Path, old: str, new: str, told
         ("e, within: 0s", "within: is no time at all"),
         ("e, by: [metric]", "by[0]: disk_used_ratio cannot be told apart by 'metric'"),
         ("e, where: [metric=x]", "where[0]: disk_used_ratio says already which metric"),
+        ("e, measure: increase(gpu_energy_joules)", "measure: is of one device alone"),
         ("f, window: 10m", "window: has to be a multiple of 1h"),
         ("f, season: 90m", "season: has to be a multiple of the window"),
         ("f, history: 1d", "history: has to hold the season twice"),
@@ -310,6 +312,8 @@ def test_the_id_of_a_condition_is_stable() -> None:
 
 def two_findings(_: Any, at: int, parameters: Any) -> list[Finding]:
     """What a team might write."""
+    if parameters.get("garbage"):
+        return [Finding(labels={"x": "1"}, value=float("nan"), threshold=None, samples=None)]
     if parameters.get("broken"):
         raise ZeroDivisionError("as teams do")
     assert at == NOW
@@ -347,6 +351,8 @@ def test_a_function_that_raises_is_told_once_and_stops_no_other() -> None:
     assert found.findings.keys() == {"good"}
     assert "ZeroDivisionError('as teams do')" in found.failures["bad"]
     assert "installed are: broken_import, team_rule" in found.failures["lost"]
+    garbage = Function(name="g", severity="low", function="team_rule", parameters={"garbage": 1})
+    assert "no Finding" in evaluator.tick([garbage], DictionaryWindows(), NOW).failures["g"]
     with capture_logs() as logs:
         evaluator.tick([good], DictionaryWindows(), NOW)
         evaluator.tick([bad], DictionaryWindows(), NOW)

@@ -1,14 +1,17 @@
 """Kinds of rules, each evaluated on windows that are kept in plain lists."""
 
+import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from dictionary_windows import NOW, SECOND, SLOT, DictionaryWindows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from inferwatch_streams.alerts.matcher import Matcher
+from inferwatch_streams.alerts.matcher import OPERATORS, Matcher, all_match
 from inferwatch_streams.blocks.histogram import quantile
 from inferwatch_streams.errors import RuleFailedError
 from inferwatch_streams.rules.completeness import Gap
@@ -24,12 +27,26 @@ from inferwatch_streams.rules.definition import (
 )
 from inferwatch_streams.rules.durations import DAY, HOUR, MINUTE
 from inferwatch_streams.rules.evaluation import Evaluator, evaluate
+from inferwatch_streams.rules.finding import Finding
+from inferwatch_streams.rules.selections import Selections
 from inferwatch_streams.rules.spans import past_span, slot_at, span_until, whole_spans
+from inferwatch_streams.rules.texts import DETAILS
 from inferwatch_streams.statistics.burn_rate import PAGE, BurnPair
 
 SERVICES = ("a", "b", "c")
 BY = ("service", "model")
 BASE: dict[str, Any] = {"name": "r", "severity": "low"}
+
+
+def evaluated(
+    rule: Any, windows: DictionaryWindows, at: int, gaps: Any = None
+) -> Sequence[Finding]:
+    """What a rule finds; each finding has the details that texts may name, and JSON can hold."""
+    found = evaluate(rule, windows, at, gaps)
+    for each in found:
+        assert each.details.keys() == DETAILS[rule.kind].keys()
+        json.dumps([each.details, each.value, each.threshold, each.samples], allow_nan=False)
+    return found
 
 
 def labels(findings: Any) -> list[dict[str, str]]:
@@ -105,7 +122,7 @@ def test_a_threshold_finds_what_a_plain_loop_finds(  # noqa: PLR0913, PLR0917  #
         **BASE, measure=measure, window=window, limit=limit, above=above, by=BY,
         min_samples=min_samples, where=where,
     )  # fmt: skip
-    found = {tuple(f.labels.values()): (f.value, f.samples) for f in evaluate(rule, windows, NOW)}
+    found = {tuple(f.labels.values()): (f.value, f.samples) for f in evaluated(rule, windows, NOW)}
     expected = {}
     for group in windows.last_seen("requests.v1", BY):
         value, samples = in_plain_words(windows, measure, window, group)
@@ -124,7 +141,7 @@ def test_a_condition_on_what_groups_are_not_told_apart_by_is_asked_of_windows() 
         **BASE, measure="error_rate", window=MINUTE, limit=0.6, above=True, by=("service",),
         where=(Matcher("model", "=", "x"),), labels=(("team", "search"),),
     )  # fmt: skip
-    (found,) = evaluate(rule, windows, NOW)
+    (found,) = evaluated(rule, windows, NOW)
     assert (found.labels, found.value) == ({"service": "a", "team": "search"}, 1.0)
 
 
@@ -144,7 +161,7 @@ def test_resources_have_means_extremes_increases_and_ratios() -> None:
         rule = Threshold(
             **BASE, measure=measure, window=MINUTE, limit=0, above=True, by=("host", "device")
         )
-        return [each.value for each in evaluate(rule, windows, NOW)]
+        return [each.value for each in evaluated(rule, windows, NOW)]
 
     assert value("disk_used_ratio") == [0.9]
     assert value("avg(gpu_ecc_uncorrected_errors)") == [4.0]
@@ -168,7 +185,7 @@ def test_evaluations_and_conversions_are_measured() -> None:
         rule = Threshold(
             **BASE, measure=measure, window=MINUTE, limit=0, above=True, by=by, where=where
         )
-        (found,) = evaluate(rule, windows, NOW)
+        (found,) = evaluated(rule, windows, NOW)
         return found.value
 
     assert value("accuracy", "service") == 0.75
@@ -189,7 +206,7 @@ def test_a_burn_rate_holds_over_both_windows(
     rule = BurnRate(
         **BASE, sli="availability", objective=objective, pairs=pairs, by=BY, min_samples=min_samples
     )
-    found = {tuple(f.labels.values()) for f in evaluate(rule, windows, NOW)}
+    found = {tuple(f.labels.values()) for f in evaluated(rule, windows, NOW)}
     expected = set()
     for group in windows.last_seen("requests.v1", BY):
         for pair in pairs:
@@ -208,8 +225,8 @@ def test_the_workbooks_pairs_fire_at_their_factors() -> None:
         windows = DictionaryWindows()
         for minute in range(60):
             windows.calls({"service": "a"}, NOW - minute * MINUTE - SECOND, 1000, errors)
-        assert bool(evaluate(rule, windows, NOW)) is fires
-    (found,) = evaluate(rule, windows, NOW)
+        assert bool(evaluated(rule, windows, NOW)) is fires
+    (found,) = evaluated(rule, windows, NOW)
     assert found.value == pytest.approx(15.0)
     assert found.details["long"] == 3600
 
@@ -226,7 +243,7 @@ def test_latency_quality_and_money_burn() -> None:
 
     def burning(sli: str, **fields: Any) -> dict[str, float | None]:
         rule = BurnRate(**BASE, sli=sli, pairs=pairs, by=("service",), **fields)
-        return {f.labels["service"]: f.value for f in evaluate(rule, windows, NOW)}
+        return {f.labels["service"]: f.value for f in evaluated(rule, windows, NOW)}
 
     assert burning("latency", bound=2 * SECOND, objective=0.9) == {"slow": pytest.approx(10.0)}
     assert burning("latency", bound=4 * SECOND, objective=0.9) == {}
@@ -255,13 +272,13 @@ def test_a_change_against_its_own_past_is_found(past: int) -> None:
         **BASE, measure="latency_p95", window=10 * MINUTE, against=Against(past=past),
         increase=1.5, by=("service",), min_samples=100,
     )  # fmt: skip
-    (found,) = evaluate(rule, with_latencies(past, 1.8), NOW)
+    (found,) = evaluated(rule, with_latencies(past, 1.8), NOW)
     assert found.labels == {"service": "a"}
     assert found.details["factor"] == pytest.approx(1.8, rel=0.05)
     assert found.details["p_value"] < 0.001
     assert found.value == pytest.approx(found.details["before"] * found.details["factor"])
-    assert evaluate(rule, with_latencies(past, 1.2), NOW) == []
-    assert evaluate(rule, with_latencies(past + HOUR * 3, 1.8), NOW) == []
+    assert evaluated(rule, with_latencies(past, 1.2), NOW) == []
+    assert evaluated(rule, with_latencies(past + HOUR * 3, 1.8), NOW) == []
 
 
 def test_few_events_do_not_make_a_change() -> None:
@@ -273,7 +290,7 @@ def test_few_events_do_not_make_a_change() -> None:
         **BASE, measure="latency_p95", window=10 * MINUTE, against=Against(past=10 * MINUTE),
         increase=1.5, by=("service",),
     )  # fmt: skip
-    assert evaluate(rule, windows, NOW) == []
+    assert evaluated(rule, windows, NOW) == []
 
 
 def test_a_version_is_held_against_the_one_it_replaced() -> None:
@@ -283,14 +300,14 @@ def test_a_version_is_held_against_the_one_it_replaced() -> None:
     rule = Change(
         **BASE, measure="latency_p50", window=10 * MINUTE, against=against, increase=1.5, by=BY
     )
-    (found,) = evaluate(rule, windows, NOW)
+    (found,) = evaluated(rule, windows, NOW)
     assert (found.labels["model"], found.details["other"]) == ("new", "old")
     named = Change(
         **BASE, measure="latency_p50", window=10 * MINUTE, increase=1.5, by=BY,
         against=Against(dimension="model", value="old"),
     )  # fmt: skip
-    assert evaluate(named, windows, NOW) == []
-    (found,) = evaluate(named, with_latencies(0, 1.8), NOW)
+    assert evaluated(named, windows, NOW) == []
+    (found,) = evaluated(named, with_latencies(0, 1.8), NOW)
     assert (found.labels["model"], found.details["other"]) == ("new", "old")
 
 
@@ -303,10 +320,10 @@ def test_shares_change_too() -> None:
         **BASE, measure="error_rate", window=10 * MINUTE, against=Against(past=10 * MINUTE),
         increase=2.0, at_least=0.05, by=("service",),
     )  # fmt: skip
-    (found,) = evaluate(rule, windows, NOW)
+    (found,) = evaluated(rule, windows, NOW)
     assert (found.value, found.details["factor"], found.details["before"]) == (0.1, None, 0.0)
     windows.calls({"service": "a"}, NOW - 2 * SECOND, 1000)
-    assert evaluate(rule, windows, NOW) == []
+    assert evaluated(rule, windows, NOW) == []
 
 
 @given(ages=st.lists(st.integers(0, 4000), max_size=5), min_samples=st.integers(0, 3))
@@ -325,7 +342,7 @@ def test_absence_finds_the_silent_that_are_not_given_up(ages: list[int], min_sam
         enough = number if silent + SLOT <= HOUR + MINUTE else 0
         if 5 * MINUTE <= silent <= HOUR and enough >= min_samples:
             expected.add(str(number))
-    assert {f.labels["service"] for f in evaluate(rule, windows, NOW)} == expected
+    assert {f.labels["service"] for f in evaluated(rule, windows, NOW)} == expected
 
 
 def test_a_group_that_is_named_is_missed_also_when_it_never_came() -> None:
@@ -335,13 +352,13 @@ def test_a_group_that_is_named_is_missed_also_when_it_never_came() -> None:
         **BASE, signal="requests", silent_for=MINUTE, past=HOUR, by=("service",), where=where
     )
     windows = DictionaryWindows()
-    (found,) = evaluate(rule, windows, NOW)
+    (found,) = evaluated(rule, windows, NOW)
     assert (found.labels, found.value) == ({"service": "a"}, None)
     windows.calls({"service": "a"}, NOW - DAY, 1)
-    (found,) = evaluate(rule, windows, NOW)
+    (found,) = evaluated(rule, windows, NOW)
     assert found.value == pytest.approx(86_400, abs=20)
     windows.calls({"service": "a"}, NOW - SECOND, 1)
-    assert evaluate(rule, windows, NOW) == []
+    assert evaluated(rule, windows, NOW) == []
 
 
 def test_a_disk_that_fills_is_foreseen() -> None:
@@ -362,7 +379,7 @@ def test_a_disk_that_fills_is_foreseen() -> None:
         **BASE, measure="disk_used_ratio", window=2 * HOUR, limit=0.98, within=3 * HOUR,
         by=("host",),
     )  # fmt: skip
-    found = {each.labels["host"]: each for each in evaluate(rule, windows, NOW)}
+    found = {each.labels["host"]: each for each in evaluated(rule, windows, NOW)}
     assert found.keys() == {"fills", "over"}
     assert found["fills"].details["left"] == pytest.approx(80 * 60, rel=0.1)
     assert found["over"].details["left"] == 0.0
@@ -370,7 +387,7 @@ def test_a_disk_that_fills_is_foreseen() -> None:
         **BASE, measure="avg(disk_used_bytes)", window=2 * HOUR, limit=1.0, within=3 * HOUR,
         rising=False, by=("host",),
     )  # fmt: skip
-    assert evaluate(free, windows, NOW) == []
+    assert evaluated(free, windows, NOW) == []
 
 
 def test_an_unusual_hour_is_found_beside_the_same_hour_of_other_days() -> None:
@@ -389,7 +406,7 @@ def test_an_unusual_hour_is_found_beside_the_same_hour_of_other_days() -> None:
         )
         for direction in ("both", "above", "below")
     }  # fmt: skip
-    found = {name: labels(evaluate(rule, windows, NOW)) for name, rule in rules.items()}
+    found = {name: labels(evaluated(rule, windows, NOW)) for name, rule in rules.items()}
     assert found == {
         "both": [{"service": "mute"}, {"service": "spike"}],
         "above": [{"service": "spike"}],
@@ -410,10 +427,10 @@ class _Gaps:
 def test_events_that_never_came_are_counted_by_who_made_them() -> None:
     """Where somebody knows of them; elsewhere the rule fails, and says why."""
     rule = Completeness(**BASE, window=HOUR, above=0.02, by=("source",))
-    (found,) = evaluate(rule, DictionaryWindows(), NOW, _Gaps())
+    (found,) = evaluated(rule, DictionaryWindows(), NOW, _Gaps())
     assert (found.labels, found.value, found.samples) == ({"source": "a"}, 0.03, 200)
     with pytest.raises(RuleFailedError, match="ClickHouse"):
-        evaluate(rule, DictionaryWindows(), NOW)
+        evaluated(rule, DictionaryWindows(), NOW)
 
 
 def test_an_evaluator_asks_once_for_what_many_rules_read() -> None:
@@ -434,7 +451,7 @@ def test_an_evaluator_asks_once_for_what_many_rules_read() -> None:
     first = evaluator.tick([*rules, slow], windows, NOW)
     assert windows.asked == 3
     for rule in (*rules, slow):
-        assert list(first.findings[rule.name]) == list(evaluate(rule, windows, NOW))
+        assert list(first.findings[rule.name]) == list(evaluated(rule, windows, NOW))
     windows.asked = 0
     second = evaluator.tick([slow], windows, NOW + SECOND)
     assert second.findings["slow"] is first.findings["slow"]
@@ -458,3 +475,39 @@ def test_spans_lie_on_slots_and_are_long_enough(at: int, window: int) -> None:
     assert [span.end - span.start for span in spans] == [length] * 3
     assert spans[0].end == spans[1].start
     assert at - length < spans[-1].end <= at
+
+
+@given(
+    groups=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), unique=True),
+    operator=st.sampled_from(OPERATORS),
+    value=st.sampled_from(["a", "b|c", "z", ""]),
+)
+def test_conditions_choose_the_groups_that_they_match(
+    groups: list[tuple[str, str]], operator: str, value: str
+) -> None:
+    """As each of them asked alone; also again, and of other groups at the same address."""
+    selections = Selections()
+    where = (Matcher("service", operator, value), Matcher("model", "!=", "y"))
+    expected = [k for k, g in enumerate(groups) if all_match(where, dict(zip(BY, g, strict=True)))]
+    for _ in range(3):
+        chosen = selections.chosen(BY, tuple(groups), where)
+        assert chosen.tolist() == expected
+        selections.turn()
+        assert selections.chosen(BY, (), where).tolist() == []
+
+
+def test_a_defect_of_one_kind_is_told_once_and_stops_no_other() -> None:
+    """With its traceback, as it is ours to repair."""
+    fields: dict[str, Any] = {"window": MINUTE, "limit": 0, "above": True, "severity": "low"}
+    broken = Threshold(name="broken", measure="no such measure", **fields)
+    sound = Threshold(name="sound", measure="request_rate", **fields)
+    windows = DictionaryWindows()
+    windows.calls({}, NOW - SECOND, 1)
+    evaluator = Evaluator()
+    with capture_logs() as logs:
+        for tick in range(3):
+            found = evaluator.tick([broken, sound], windows, NOW + tick)
+    assert len(found.findings["sound"]) == 1
+    assert found.failures.keys() == {"broken"}
+    (log,) = logs
+    assert isinstance(log["exc_info"], KeyError)

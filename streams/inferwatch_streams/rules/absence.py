@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from inferwatch_streams.rules.durations import SECOND
 from inferwatch_streams.rules.finding import Finding
 from inferwatch_streams.rules.measures import events
@@ -34,7 +32,7 @@ def evaluate(rule: Absence, tick: Tick) -> list[Finding]:
     mute = silent >= rule.silent_for
     if named is None:
         mute &= silent <= rule.past
-    indexes = np.flatnonzero(mute).tolist()
+    indexes = seen.chosen[mute[seen.chosen]].tolist()
     events_of = _events(rule, tick) if indexes and rule.min_samples else None
     found = []
     for index in indexes:
@@ -42,7 +40,7 @@ def evaluate(rule: Absence, tick: Tick) -> list[Finding]:
         samples = None if events_of is None else events_of.get(group, 0)
         if samples is None or samples >= rule.min_samples:
             found.append(_finding(rule, group, silent[index] / SECOND, samples))
-    if named is not None and named not in seen.groups:
+    if named is not None and not len(seen.chosen):
         found.append(_finding(rule, named, None, None))
     return found
 

@@ -2,59 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inferwatch_streams.rules.durations import SECOND
 from inferwatch_streams.rules.finding import Finding
-from inferwatch_streams.rules.measure import ratio
-from inferwatch_streams.rules.measures import MEASURES
 from inferwatch_streams.rules.tick import labels_of
 from inferwatch_streams.statistics.change import (
     histogram_shifts,
     on_common_bins,
-    quantiles,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
     from inferwatch_streams.rules.definition import Change
+    from inferwatch_streams.rules.distributions import Distributions
     from inferwatch_streams.rules.measure import Floats
     from inferwatch_streams.rules.selections import Groups, Indexes
-    from inferwatch_streams.rules.spans import Span
     from inferwatch_streams.rules.tick import Tick
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Distributions:
-    """Histograms of groups over one span.
-
-    Attributes:
-        groups: Whose they are.
-        counts: Of each group and bin.
-        bins: What stands for each bin, ascending.
-        value: The quantile, or share, that the measure is.
-        samples: Events of each group.
-    """
-
-    groups: Groups
-    counts: NDArray[np.int64]
-    bins: Floats
-    value: Floats
-    samples: NDArray[np.int64]
 
 
 def evaluate(rule: Change, tick: Tick) -> list[Finding]:
     """Groups whose value changed by more than a factor, where the test is sure that it did."""
-    now = _distributions(rule, tick, tick.until_now(rule.window))
+    now = tick.distributions(rule.measure, tick.until_now(rule.window), rule.by, rule.where)
     before = _before(rule, tick, now)
     others = _compared(rule, tick, now, before)
     least = max(rule.min_samples, 1)
-    pairs = np.flatnonzero((others >= 0) & (now.samples >= least))
+    meant = (others >= 0) & (now.samples >= least)
+    pairs = np.flatnonzero(meant) if now.chosen is None else now.chosen[meant[now.chosen]]
     pairs = pairs[before.samples[others[pairs]] >= least]
     old = others[pairs]
     factor = _factors(before.value[old], now.value[pairs])
@@ -78,19 +55,8 @@ def _before(rule: Change, tick: Tick, now: Distributions) -> Distributions:
     """What is compared with."""
     if rule.against.dimension is not None and rule.against.value is not None:
         return now
-    return _distributions(rule, tick, tick.earlier(rule.against.past, rule.window))
-
-
-def _distributions(rule: Change, tick: Tick, span: Span) -> Distributions:
-    measure = MEASURES[rule.measure]
-    assert measure.distribution is not None  # noqa: S101  # the check of rules asks for one
-    totals = tick.totals(measure, span, rule.by, rule.where)
-    found = measure.distribution(totals)
-    if measure.quantile is None:
-        value = ratio(found.counts[:, 1].astype(float), found.counts.sum(axis=1).astype(float))
-    else:
-        value = quantiles(found.counts, found.values, measure.quantile)
-    return Distributions(totals.groups, found.counts, found.values, value, found.counts.sum(axis=1))
+    span = tick.earlier(rule.against.past, rule.window)
+    return tick.distributions(rule.measure, span, rule.by, rule.where)
 
 
 def _compared(rule: Change, tick: Tick, now: Distributions, before: Distributions) -> Indexes:
@@ -103,7 +69,7 @@ def _compared(rule: Change, tick: Tick, now: Distributions, before: Distribution
         return tick.selections.found(
             ("beside", at, against.value),
             (now.groups,),
-            lambda: _beside(now.groups, at, against.value or ""),
+            lambda: np.fromiter(_beside(now.groups, at, against.value or ""), np.intp),
         )
     return _predecessors(now.groups, before, at, max(rule.min_samples, 1))
 
@@ -154,6 +120,7 @@ def _finding(
         threshold=was * factor,
         samples=int(now.samples[index]),
         details={
+            "window": rule.window / SECOND,
             "before": was,
             # JSON has no infinity.
             "factor": value / was if was else None,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     #: Where in a rule, and why.
     Found = Iterator[tuple[tuple[Key, ...], str]]
 
+_EACH: Final = {"host", "device"}
 _ALWAYS: Final = ("rule", "severity")
 GRAVE: Final = ("high", "critical")
 """Severities of which somebody is called, who has to know what to do."""
@@ -90,6 +91,8 @@ def _dimensions(rule: Fields) -> Found:
             yield ("by", number), f"{name!r} {has}"
         elif name not in _divisible_by(rule):
             yield ("by", number), f"{rule['measure']} cannot be told apart by {name!r}"
+    if str(rule.get("measure")).startswith("increase(") and _EACH - {*rule.get("by", ())}:
+        yield ("measure",), "is of one device alone: by has to hold host and device"
     yield from _where(rule, known, has)
 
 

@@ -86,7 +86,7 @@ class Evaluator:
     def __init__(self, gaps: Gaps | None = None) -> None:
         self._gaps = gaps
         self._selections = Selections()
-        self._slow: dict[str, tuple[Rule, int, Sequence[Finding] | str]] = {}
+        self._slow: dict[str, tuple[Rule, int, Sequence[Finding] | Exception]] = {}
         self._told: set[str] = set()
 
     def tick(self, rules: Iterable[Rule], windows: Windows, at: int) -> Evaluation:
@@ -97,7 +97,7 @@ class Evaluator:
         slow = Tick(windows, minute, self._gaps, self._selections)
         before, self._slow = self._slow, {}
         findings: dict[str, Sequence[Finding]] = {}
-        failures: dict[str, str] = {}
+        failures: dict[str, Exception] = {}
         for rule in rules:
             if rule.kind in SLOW:
                 known = before.get(rule.name)
@@ -107,23 +107,24 @@ class Evaluator:
                 found = known[2]
             else:
                 found = _found(rule, now)
-            if isinstance(found, str):
+            if isinstance(found, Exception):
                 failures[rule.name] = found
             else:
                 findings[rule.name] = found
         self._tell(failures)
-        return Evaluation(at, findings, failures)
+        return Evaluation(at, findings, {name: str(why) for name, why in failures.items()})
 
-    def _tell(self, failures: Mapping[str, str]) -> None:
+    def _tell(self, failures: Mapping[str, Exception]) -> None:
         for name in failures.keys() - self._told:
-            log.error("rule failed", rule=name, reason=failures[name])
+            why = failures[name]
+            # What is no RuleFailedError is a defect, of which the traceback says where.
+            trace = None if isinstance(why, RuleFailedError) else why
+            log.error("rule failed", rule=name, reason=str(why), exc_info=trace)
         self._told = set(failures)
 
 
-def _found(rule: Rule, tick: Tick) -> Sequence[Finding] | str:
+def _found(rule: Rule, tick: Tick) -> Sequence[Finding] | Exception:
     try:
         return _EVALUATE[rule.kind](rule, tick)
-    except RuleFailedError as error:
-        return str(error)
-    except Exception as error:  # noqa: BLE001  # a defect of one rule's kind must not stop the others
-        return f"The rule {rule.name} cannot be evaluated: {error!r}."
+    except Exception as error:  # noqa: BLE001  # one rule's defect must not silence all others
+        return error

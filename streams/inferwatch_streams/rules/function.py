@@ -7,6 +7,8 @@ for it.
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -63,12 +65,25 @@ def evaluate(rule: Function, tick: Tick) -> list[Finding]:
     """
     function = loaded(rule.function)
     try:
-        found = list(function(tick.windows, tick.at, rule.parameters))
+        found = list(function(tick.windows, tick.at, dict(rule.parameters)))
     except Exception as error:  # whatever somebody's code raises
         raise RuleFailedError(f"The function {rule.function!r} raised {error!r}.") from error
     for each in found:
-        if not isinstance(each, Finding):
+        if not _is_sound(each):
             raise RuleFailedError(
-                f"The function {rule.function!r} returned {each!r}, which is no Finding."
+                f"The function {rule.function!r} returned {each!r}, which is no Finding "
+                "with labels of text, finite numbers, and details that JSON can hold."
             )
     return [replace(each, labels={**each.labels, **dict(rule.labels)}) for each in found]
+
+
+def _is_sound(found: Any) -> bool:
+    if not isinstance(found, Finding):
+        return False
+    texts = [text for pair in found.labels.items() for text in pair]
+    try:
+        numbers = [float(each) for each in (found.value, found.threshold) if each is not None]
+        json.dumps(dict(found.details), allow_nan=False)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return all(isinstance(text, str) for text in texts) and all(map(math.isfinite, numbers))

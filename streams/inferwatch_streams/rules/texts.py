@@ -7,6 +7,7 @@ written in its unit, unless the template has a format of its own, as Python's: `
 from __future__ import annotations
 
 import math
+import re
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,8 @@ ABSENT: Final = "-"
 MOST_CHARACTERS: Final = 4096
 _BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _LEVEL: Final = 1024.0
+#: A field within a format, or a width that is more than a text may be long.
+_UNFIT: Final = re.compile(r"\{|[0-9]{4}")
 
 
 def duration_in_words(seconds: float) -> str:
@@ -84,7 +87,7 @@ def named_fields(template: str) -> Iterator[tuple[str, str]]:
     for _, name, form, conversion in Formatter().parse(template):
         if name is None:
             continue
-        if conversion or not name.isidentifier() or "{" in (form or ""):
+        if conversion or not name.isidentifier() or _UNFIT.search(form or ""):
             raise ValueError(f"{{{name}}} is no field; write as in {{service}} or {{value:.2f}}.")
         yield name, form or ""
 
@@ -108,7 +111,11 @@ def rendered(template: str, finding: Finding, rule: Any) -> str:
     }
     units = units_of(rule)
     text = ""
-    for literal, name, form, _ in Formatter().parse(template):
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError:
+        return template[:MOST_CHARACTERS]
+    for literal, name, form, _ in parts:
         text += literal
         if name is not None:
             text += _written(known.get(name), form or "", units.get(name, "text"))

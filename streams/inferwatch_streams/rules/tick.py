@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from inferwatch_streams.rules.distributions import Distributions, distributions_of
 from inferwatch_streams.rules.finding import Finding
 from inferwatch_streams.rules.measure import SIGNALS, Floats, dimensions_of, ratio
 from inferwatch_streams.rules.measures import MEASURES
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from inferwatch_streams.rules.definition import Rule
     from inferwatch_streams.rules.measure import Measure
     from inferwatch_streams.windows.reading import Totals, Windows
+
+
+MOST_DISTRIBUTIONS: Final = 8
+"""Histograms of a thousand groups are a few megabytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,10 +75,17 @@ def labels_of(rule: Rule, dimensions: tuple[str, ...], group: tuple[str, ...]) -
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """Groups, and when the newest window of each began, in microseconds since 1970."""
+    """When the newest window of each group began.
+
+    Attributes:
+        groups: Values of their dimensions.
+        starts: In microseconds since 1970.
+        chosen: Indexes of the groups that are meant.
+    """
 
     groups: Groups
     starts: NDArray[np.int64]
+    chosen: Indexes
 
 
 class Tick:
@@ -98,7 +110,8 @@ class Tick:
         self.gaps = gaps
         self.selections = selections or Selections()
         self._values: dict[Hashable, Values] = {}
-        self._seen: dict[Hashable, Seen] = {}
+        self._distributions: dict[Hashable, Distributions] = {}
+        self._seen: dict[Hashable, tuple[Groups, NDArray[np.int64]]] = {}
 
     def until_now(self, window: int) -> Span:
         """The span of a window that ends now."""
@@ -110,13 +123,15 @@ class Tick:
 
     def last_seen(self, signal: str, by: tuple[str, ...], where: tuple[Matcher, ...]) -> Seen:
         """When the groups of a signal that fulfil conditions had their newest window."""
-        key = ("last seen", signal, by, where)
-        seen = self._seen.get(key)
-        if seen is None:
-            found = self.windows.last_seen(SIGNALS[signal].name, by, where)
+        asked = tuple(matcher for matcher in where if matcher.name not in by)
+        key = (signal, by, asked)
+        known = self._seen.get(key)
+        if known is None:
+            found = self.windows.last_seen(SIGNALS[signal].name, by, asked)
             starts = np.fromiter(found.values(), np.int64, len(found))
-            seen = self._seen[key] = Seen(tuple(found), starts)
-        return seen
+            known = self._seen[key] = tuple(found), starts
+        groups, starts = known
+        return Seen(groups, starts, self._chosen(by, groups, where))
 
     def measured(
         self, name: str, span: Span, by: tuple[str, ...], where: tuple[Matcher, ...] = ()
@@ -139,21 +154,32 @@ class Tick:
             values = self._values[key] = self._computed(measure, span, by, asked)
         if len(asked) == len(where):
             return values
-        chosen = self.selections.chosen(
-            values.dimensions,
-            values.groups,
-            tuple(matcher for matcher in where if matcher.name in by),
-        )
-        return Values(values.dimensions, values.groups, values.value, values.samples, chosen)
+        return replace(values, chosen=self._chosen(by, values.groups, where))
 
-    def totals(
-        self,
-        measure: Measure,
-        span: Span,
-        by: tuple[str, ...],
-        where: tuple[Matcher, ...] = (),
+    def _chosen(self, by: tuple[str, ...], groups: Groups, where: tuple[Matcher, ...]) -> Indexes:
+        """Of groups for which the windows were asked, those that the other conditions choose."""
+        chosen = tuple(matcher for matcher in where if matcher.name in by)
+        return self.selections.chosen(by, groups, chosen)
+
+    def distributions(
+        self, measure: str, span: Span, by: tuple[str, ...], where: tuple[Matcher, ...]
+    ) -> Distributions:
+        """The histograms behind a measure that has one. Of these, only a few are kept."""
+        found = MEASURES[measure]
+        asked = tuple(matcher for matcher in where if matcher.name not in by)
+        key = (measure, span, by, asked)
+        known = self._distributions.pop(key, None)
+        if known is None:
+            totals = self._totals(found, span, by, asked)
+            known = distributions_of(found, totals)
+        while len(self._distributions) >= MOST_DISTRIBUTIONS:
+            self._distributions.pop(next(iter(self._distributions)))
+        self._distributions[key] = known
+        return replace(known, chosen=self._chosen(by, known.groups, where))
+
+    def _totals(
+        self, measure: Measure, span: Span, by: tuple[str, ...], where: tuple[Matcher, ...]
     ) -> Totals:
-        """The totals that a measure is made of."""
         return self.windows.totals(
             SIGNALS[measure.signal].name,
             span.start,
@@ -166,7 +192,7 @@ class Tick:
     def _computed(
         self, measure: Measure, span: Span, by: tuple[str, ...], where: tuple[Matcher, ...]
     ) -> Values:
-        totals = self.totals(measure, span, by, where)
+        totals = self._totals(measure, span, by, where)
         value, samples = measure.value(totals, span.seconds), measure.samples(totals)
         if measure.over is not None:
             whole = MEASURES[measure.over]
