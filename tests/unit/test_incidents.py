@@ -40,7 +40,7 @@ def only(incidents: Incidents) -> Incident:
     return incident
 
 
-def test_serious_alert_opens():
+def test_serious_alert_opens() -> None:
     """A high alert opens an incident with deadlines, which its first level of people is told."""
     incidents = Incidents(POLICY)
     (opened,) = incidents.alert(alert())
@@ -55,19 +55,19 @@ def test_serious_alert_opens():
     "changed",
     [{"severity": "medium"}, {"status": "pending"}, {"silence_id": "s"}, {"inhibited_by": "f"}],
 )
-def test_others_open_nothing(changed: dict[str, str]):
+def test_others_open_nothing(changed: dict[str, str]) -> None:
     """Lesser alerts, and those that people are not told of, open nothing."""
     assert Incidents(POLICY).alert(replace(alert(), **changed)) == []
 
 
-def test_silence_ends():
+def test_silence_ends() -> None:
     """An alert that is told of only later opens an incident then."""
     incidents = Incidents(POLICY)
     assert incidents.alert(alert(silence_id="s")) == []
     assert len(incidents.alert(alert(seconds=60, fired=0))) == 1
 
 
-def test_joins_by_service():
+def test_joins_by_service() -> None:
     """A second alert of the service joins; one of another, or much later, opens its own."""
     incidents = Incidents(POLICY)
     incidents.alert(alert())
@@ -79,7 +79,7 @@ def test_joins_by_service():
     assert len(incidents) == 3
 
 
-def test_environments_apart():
+def test_environments_apart() -> None:
     """The same service in another environment has an incident of its own."""
     incidents = Incidents(POLICY)
     incidents.alert(alert(labels={"service": "chat", "environment": "prod"}))
@@ -87,7 +87,7 @@ def test_environments_apart():
     assert len(incidents) == 2
 
 
-def test_critical_raises():
+def test_critical_raises() -> None:
     """A worse alert raises the priority, and no deadline gets later by it."""
     incidents = Incidents(POLICY)
     (before,) = incidents.alert(alert())
@@ -95,21 +95,55 @@ def test_critical_raises():
     assert (raised.transition, raised.priority, raised.targets) == ("priority", "P2", ("chat",))
     assert raised.acknowledge_by == at(600) + POLICY.deadlines["P2"].acknowledge
     assert raised.acknowledge_by < before.acknowledge_by
+    assert (before.title, raised.title) == ("error_rate of chat", "down of chat")
 
 
-def test_priorities():
+def test_gets_worse() -> None:
+    """An alert that gets worse raises its incident, or brings it back where it was over."""
+    incidents = Incidents(POLICY)
+    (opened,) = incidents.alert(alert())
+    worse = alert(seconds=60, fired=0, severity="critical")
+    (raised,) = incidents.alert(worse)
+    assert (raised.priority, raised.transition) == ("P2", "priority")
+    assert incidents.alert(worse) == []
+    assert incidents.alert(alert()) == []
+    incidents = Incidents(POLICY)
+    incidents.alert(alert())
+    incidents.command(command("resolve", opened.incident_id, 30))
+    (back,) = incidents.alert(worse)
+    assert (back.incident_id, back.status, back.transition) == (
+        opened.incident_id,
+        "open",
+        "opened",
+    )
+    incidents = Incidents(replace(POLICY, reopen=0))
+    incidents.alert(alert())
+    incidents.command(command("resolve", opened.incident_id, 30))
+    (another,) = incidents.alert(worse)
+    assert (another.incident_id != opened.incident_id, another.opened_at) == (True, at(60))
+    incidents.put(stored(next(each for each in incidents if not each.active)))
+    (ended,) = incidents.alert(replace(worse, status="resolved", resolved_at=at(90)))
+    assert ended.incident_id == another.incident_id
+
+
+def test_priorities() -> None:
     """Severity begins it; what users see, and many services, make it more urgent."""
     seen = ((Matcher.parse("service=chat"), Matcher.parse("endpoint!=/internal")),)
-    high, critical = alert(), alert(severity="critical")
-    found = [
-        priority_of([each], services, facing)
-        for each in (high, critical)
-        for services, facing in ((1, ()), (3, ()), (1, seen))
-    ]
+    found = []
+    for severity in ("high", "critical"):
+        many = [alert(severity=severity, labels={"service": name}) for name in "abc"]
+        found += [
+            priority_of(alerts, facing)
+            for alerts, facing in (
+                ([alert(severity=severity)], ()),
+                (many, ()),
+                ([alert(severity=severity)], seen),
+            )
+        ]
     assert found == ["P3", "P2", "P2", "P2", "P1", "P1"]
 
 
-def test_lesser_cause_is_found():
+def test_lesser_cause_is_found() -> None:
     """A medium GPU alert opens nothing, and is the probable cause of what opens after it."""
     incidents = Incidents(POLICY)
     assert incidents.alert(alert("gpu_busy", 0, labels=GPU, severity="medium")) == []
@@ -123,7 +157,19 @@ def test_lesser_cause_is_found():
     assert opened.priority == "P3"
 
 
-def test_placed_cause_comes_first():
+def test_lesser_symptom_joins_quietly() -> None:
+    """A medium alert of the service joins, tells nobody, and does not keep the incident open."""
+    incidents = Incidents(POLICY)
+    (opened,) = incidents.alert(alert())
+    (joined,) = incidents.alert(alert("first_token", 5, severity="medium"))
+    assert joined.transition_id == opened.transition_id
+    assert [member.rule for member in joined.alerts] == ["error_rate", "first_token"]
+    incidents.alert(alert(seconds=60, fired=0, status="resolved"))
+    (over,) = incidents.tick(at(361))
+    assert over.resolved_at == at(360)
+
+
+def test_placed_cause_comes_first() -> None:
     """What runs where the service runs is a likelier cause than a GPU elsewhere."""
     policy = replace(POLICY, placements=(Placement(("cpu-*",), ("chat",)),))
     incidents = Incidents(policy)
@@ -136,7 +182,7 @@ def test_placed_cause_comes_first():
     assert "where chat runs" in with_host.probable_cause
 
 
-def test_hosts_apart_where_wanted():
+def test_hosts_apart_where_wanted() -> None:
     """With placements for all, the host that no service runs on stays apart."""
     incidents = Incidents(replace(POLICY, unplaced=False))
     incidents.alert(alert())
@@ -144,7 +190,7 @@ def test_hosts_apart_where_wanted():
     assert sorted(bool(each.services) for each in incidents) == [False, True]
 
 
-def test_common_model():
+def test_common_model() -> None:
     """Services in trouble with one model have the model for a cause."""
     incidents = Incidents(POLICY)
     incidents.alert(alert(labels={"service": "chat", "model": "m"}))
@@ -152,7 +198,7 @@ def test_common_model():
     assert joined.probable_cause == "Model m: it is common to all alerts, of 2 services."
 
 
-def test_escalates_until_taken():
+def test_escalates_until_taken() -> None:
     """Unanswered it goes to each level, the last twice more, each at the time it was due."""
     incidents = Incidents(POLICY)
     (opened,) = incidents.alert(alert())
@@ -164,7 +210,7 @@ def test_escalates_until_taken():
     assert incidents.tick(opened.acknowledge_by + 9000 * 1_000_000) == []
 
 
-def test_taken_is_not_escalated():
+def test_taken_is_not_escalated() -> None:
     """Who takes it ends the escalation, and all who were told hear of it."""
     incidents = Incidents(POLICY)
     (opened,) = incidents.alert(alert())
@@ -174,7 +220,7 @@ def test_taken_is_not_escalated():
     assert incidents.tick(at(40_000)) == []
 
 
-def test_overdue_is_told_once():
+def test_overdue_is_told_once() -> None:
     """What is not over by its time is told to all who know of it, once."""
     incidents = Incidents(POLICY)
     (opened,) = incidents.alert(alert())
@@ -184,7 +230,7 @@ def test_overdue_is_told_once():
     assert incidents.tick(opened.resolve_by + 10**9) == []
 
 
-def test_ends_when_quiet():
+def test_ends_when_quiet() -> None:
     """It ends when all its alerts have been over for the quiet time, and not before."""
     incidents = Incidents(POLICY)
     incidents.alert(alert())
@@ -199,7 +245,7 @@ def test_ends_when_quiet():
     assert over.targets == ("chat",)
 
 
-def test_fires_again_within_quiet():
+def test_fires_again_within_quiet() -> None:
     """An alert that fires again before the quiet time is over keeps the incident open."""
     incidents = Incidents(POLICY)
     incidents.alert(alert())
@@ -209,15 +255,19 @@ def test_fires_again_within_quiet():
     assert incidents.tick(at(1000)) == []
 
 
-def test_comes_back():
-    """An alert of one that is over brings it back, to be taken anew; much later it opens another."""
+def test_comes_back() -> None:
+    """An alert of one that is over brings it back to be taken anew; much later it opens another."""
     incidents = Incidents(POLICY)
     (opened,) = incidents.alert(alert())
     incidents.command(command("acknowledge", opened.incident_id))
     incidents.alert(alert(seconds=60, fired=0, status="resolved"))
     incidents.tick(at(400))
     (back,) = incidents.alert(alert(seconds=500))
-    assert (back.incident_id, back.status, back.transition) == (opened.incident_id, "open", "opened")
+    assert (back.incident_id, back.status, back.transition) == (
+        opened.incident_id,
+        "open",
+        "opened",
+    )
     assert (back.acknowledged_at, back.targets) == (None, ("chat",))
     assert back.transition_id != opened.transition_id
     incidents.alert(alert(seconds=560, fired=500, status="resolved"))
@@ -226,7 +276,7 @@ def test_comes_back():
     assert len(incidents) == 2
 
 
-def test_does_not_come_back_beside_another():
+def test_does_not_come_back_beside_another() -> None:
     """Where one of its alerts is in another incident meanwhile, an alert goes there."""
     incidents = Incidents(replace(POLICY, reopen=10**12, window=60_000_000))
     (first,) = incidents.alert(alert("a"))
@@ -241,7 +291,7 @@ def test_does_not_come_back_beside_another():
     assert joined.incident_id == second.incident_id != first.incident_id
 
 
-def test_commands():
+def test_commands() -> None:
     """Each command does what it says, is in the timeline, and is done once."""
     incidents = Incidents(POLICY)
     (opened,) = incidents.alert(alert())
@@ -269,7 +319,7 @@ def test_commands():
     assert len(incidents.command(command("comment", target, 9, text="late"))) == 1
 
 
-def test_refused_commands():
+def test_refused_commands() -> None:
     """What an incident does not know is refused; what is of an alert is none of its business."""
     incidents = Incidents(POLICY)
     (opened,) = incidents.alert(alert())
@@ -285,7 +335,7 @@ def test_refused_commands():
         assert f"{bad.action} was refused: " in refused.timeline[-1].text
 
 
-def test_kept_for_a_while():
+def test_kept_for_a_while() -> None:
     """What is over for ninety days is to be removed, and then unknown."""
     incidents = Incidents(POLICY)
     (opened,) = incidents.alert(alert())
@@ -296,7 +346,7 @@ def test_kept_for_a_while():
     assert len(incidents) == 0
 
 
-def test_timeline_is_bounded():
+def test_timeline_is_bounded() -> None:
     """A long timeline keeps its beginning, its newest lines and the last end of an alert."""
     timeline: tuple[Event, ...] = ()
     events = [Event(n, "resolved" if n == 50 else "commented", "ann", str(n)) for n in range(500)]
@@ -320,7 +370,7 @@ def test_timeline_is_bounded():
 @settings(max_examples=30, deadline=None)
 def test_deadlines_never_get_later(
     spans: tuple[int, ...], severities: list[str], times: list[int]
-):
+) -> None:
     """Whatever joins, deadlines get no later while an incident is open."""
     spans = tuple(sorted(spans))
     deadlines = {f"P{n + 1}": Deadlines(spans[n], spans[n + 4]) for n in range(4)}
@@ -347,6 +397,7 @@ def histories(draw: st.DrawFn) -> list[Input]:
         ("errors", {"service": "search", "model": "m"}, "high"),
         ("latency", {"service": "voice", "model": "m"}, "high"),
         ("gpu_busy", GPU, "medium"),
+        ("first_token", {"service": "search"}, "low"),
         ("queue_grows", QUEUE, "high"),
     ]
     firing: dict[int, float] = {}
@@ -358,7 +409,10 @@ def histories(draw: st.DrawFn) -> list[Input]:
         if which < len(series):
             rule, labels, severity = series[which]
             since = firing.pop(which, None)
-            if since is None:
+            if since is not None and severity == "high" and draw(st.booleans()):
+                firing[which] = since
+                heard.append(alert(rule, now, fired=since, labels=labels, severity="critical"))
+            elif since is None:
                 firing[which] = now
                 heard.append(alert(rule, now, labels=labels, severity=severity))
             else:
@@ -374,42 +428,71 @@ def histories(draw: st.DrawFn) -> list[Input]:
     return heard
 
 
+class Life:
+    """Incidents that hear a history, and at times are read anew from what was written."""
+
+    def __init__(self, heard: list[Input]) -> None:
+        self.heard = heard
+        self.incidents = Incidents(POLICY)
+        self._targets: dict[int, str] = {}
+
+    def restart(self, floor: int) -> None:
+        """Read the incidents as they were written, and the alerts below a place."""
+        fresh = Incidents(POLICY)
+        for incident in sorted(self.incidents, key=lambda each: each.event_time):
+            fresh.put(stored(incident))
+        for each in self.heard[:floor]:
+            if isinstance(each, Alert):
+                fresh.remember(each)
+        self.incidents = fresh
+
+    def hear(self, position: int) -> list[Incident]:
+        """Hear one input; what is written of it."""
+        each = self.heard[position]
+        if isinstance(each, int):
+            return self.incidents.tick(each)
+        if isinstance(each, Alert):
+            return self.incidents.alert(each)
+        if position not in self._targets:
+            known = sorted(incident.incident_id for incident in self.incidents)
+            self._targets[position] = known[0] if known else "none"
+        return self.incidents.command(replace(each, target=self._targets[position]))
+
+
 def lived(heard: list[Input], restarts: dict[int, int]) -> tuple[list[str], list[Incident]]:
-    """Transitions in order and incidents at the end; at a restart so many inputs are heard again."""
-    incidents, transitions, obeyed = Incidents(POLICY), [], {}
+    """Transitions and incidents at the end; at a restart, so many inputs are heard again."""
+    life, transitions = Life(heard), list[str]()
     position = 0
     while position < len(heard):
         again = restarts.pop(position, None)
         if again is not None:
-            floor = max(0, position - again)
-            fresh = Incidents(POLICY)
-            for incident in sorted(incidents, key=lambda each: each.event_time):
-                fresh.put(stored(incident))
-            for each in heard[:floor]:
-                if isinstance(each, Alert):
-                    fresh.remember(each)
-            incidents, position = fresh, floor
-        each = heard[position]
-        if isinstance(each, int):
-            written = incidents.tick(each)
-        elif isinstance(each, Alert):
-            written = incidents.alert(each)
-        else:
-            if position not in obeyed:
-                known = sorted(incident.incident_id for incident in incidents)
-                obeyed[position] = known[0] if known else "none"
-            written = incidents.command(replace(each, target=obeyed[position]))
-        for incident in written:
+            position = max(0, position - again)
+            life.restart(position)
+        for incident in life.hear(position):
             if incident.transition_id not in transitions:
                 transitions.append(incident.transition_id)
-        held = [member.fingerprint for each in incidents.active for member in each.alerts]
+        held = [member.fingerprint for each in life.incidents.active for member in each.alerts]
         assert len(held) == len(set(held)), "an alert is in two incidents that go on"
         position += 1
-    return transitions, sorted(incidents, key=lambda each: each.incident_id)
+    return transitions, sorted(life.incidents, key=lambda each: each.incident_id)
 
 
 @given(histories(), st.dictionaries(st.integers(0, 24), st.integers(0, 24), max_size=3))
 @settings(max_examples=80, deadline=None)
-def test_restarts_change_nothing(heard: list[Input], restarts: dict[int, int]):
-    """Restarts, with inputs heard again on top of what was written, change no state or transition."""
+def test_restarts_change_nothing(heard: list[Input], restarts: dict[int, int]) -> None:
+    """Restarts, with inputs heard again on top of what was written, change nothing."""
     assert lived(heard, dict(restarts)) == lived(heard, {})
+
+
+def test_lesser_heard_again() -> None:
+    """A lesser alert that was not near an incident is not near it when it is heard again later."""
+    gpu = {"labels": GPU, "severity": "medium"}
+    heard: list[Input] = [
+        alert("errors", 1),
+        alert("errors", 2, "resolved", fired=1),
+        alert("gpu_busy", 3002, **gpu),
+        alert("gpu_busy", 3003, "resolved", fired=3002, **gpu),
+        alert("errors", 3004),
+        alert("errors", 3005, "resolved", fired=3004),
+    ]
+    assert lived(heard, {5: 3}) == lived(heard, {})

@@ -240,6 +240,8 @@ def test_chunks_of_other_topics_are_handed_on_whole(monkeypatch: pytest.MonkeyPa
         assert seen == [whole]
         assert worker.handler.begun == 1
         assert worker.processor.position((AGGREGATES.name, 0)) == 2
+        assert worker.processor.floors() == {(AGGREGATES.name, 0): 0}
+        assert worker.processor.durable() == {(AGGREGATES.name, 0): 2}, "it does not stand still"
 
     run(case)
 

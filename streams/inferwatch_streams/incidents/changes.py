@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from inferwatch_streams.alerts import alert as alert_states
 from inferwatch_streams.incidents import incident as states
 from inferwatch_streams.incidents.causes import probable_cause
+from inferwatch_streams.incidents.correlation import about_host
 from inferwatch_streams.incidents.incident import (
+    SERIOUS,
     ActionState,
     Event,
     Incident,
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from inferwatch_streams.incidents.policy import Policy
 
 MAX_SUMMARY: Final = 200
-#: Alerts of these make an incident, and its priority; others only tell what may have led to it.
-SERIOUS: Final = ("high", "critical")
 _ORDER: Final = {alert_states.FIRING: 1, alert_states.ACKNOWLEDGED: 2, alert_states.RESOLVED: 3}
 
 
@@ -40,14 +40,19 @@ def fires_since(alert: Alert) -> int:
     return alert.started_at if alert.fired_at is None else alert.fired_at
 
 
-def opened(policy: Policy, alert: Alert) -> Incident:
-    """The incident that an alert opens."""
-    at = fires_since(alert)
+def worse(alert: Alert, member: Member) -> bool:
+    """Whether an alert is more severe than it was."""
+    severities = alert_states.SEVERITIES
+    return severities.index(alert.severity) > severities.index(member.severity)
+
+
+def opened(policy: Policy, alert: Alert, at: int) -> Incident:
+    """The incident that an alert opens at a time."""
     incident_id = incident_id_of(alert.fingerprint, at)
     bare = Incident(
         incident_id=incident_id,
         event_time=alert.event_time,
-        title=(alert.summary or alert.rule)[:MAX_SUMMARY],
+        title="",
         priority=states.PRIORITIES[-1],
         status=states.OPEN,
         transition="opened",
@@ -59,7 +64,6 @@ def opened(policy: Policy, alert: Alert) -> Incident:
         opened_at=at,
         acknowledge_by=at,
         resolve_by=at,
-        runbook_url=alert.runbook_url,
     )
     found = _assessed(policy, bare, [alert])
     deadlines = policy.deadlines[found.priority]
@@ -88,32 +92,39 @@ def joined(
         alerts: All alerts of the incident that are known, this one among them.
         quietly: It comes as a possible cause only, and nobody is told.
     """
-    at, known = fires_since(alert), incident.member(alert.fingerprint) is not None
+    at, member = fires_since(alert), incident.member(alert.fingerprint)
     others = tuple(each for each in incident.alerts if each.fingerprint != alert.fingerprint)
     found = _assessed(policy, replace(incident, alerts=(*others, _member(alert))), alerts)
-    how = "fires again" if known else "joined"
+    if member is None:
+        how = "joined"
+    elif member.joined_at < at:
+        how = "fires again"
+    else:
+        how, at = f"is {alert.severity} now", alert.event_time
     text = f"{alert.rule} {how}: {alert.summary}"
-    told = (Event(at, "joined", SELF, text), *_cause_told(incident, found, at))
+    # It may have fired before others, and comes with them only now.
+    now = max(at, *(each.joined_at for each in incident.alerts))
+    told = (Event(now, "joined", SELF, text), *_cause_told(incident, found, now))
     changed = replace(
         found,
         event_time=max(incident.event_time, alert.event_time),
         timeline=extended(incident.timeline, *told),
-        runbook_url=incident.runbook_url or alert.runbook_url,
     )
     if found.priority != incident.priority:
         changed = _raised(policy, incident, changed, at)
         return transition(
-            _planned(policy, changed), "priority", (alert.fingerprint, at),
+            _planned(policy, changed), "priority", (alert.fingerprint, at, alert.severity),
             policy.targets(changed.escalation_level),
         )  # fmt: skip
     if quietly:
         return changed
-    return transition(changed, "joined", (alert.fingerprint, at), ())
+    return transition(changed, "joined", (alert.fingerprint, at, alert.severity), ())
 
 
-def reopened(policy: Policy, incident: Incident, alert: Alert, alerts: Sequence[Alert]) -> Incident:
-    """An incident that was over and comes back with an alert of it."""
-    at = fires_since(alert)
+def reopened(
+    policy: Policy, incident: Incident, alert: Alert, alerts: Sequence[Alert], at: int
+) -> Incident:
+    """An incident that was over and comes back at a time with an alert of it."""
     # What became of the others since it was over was not kept up.
     now = {each.fingerprint: each for each in alerts}
     members = tuple(
@@ -135,7 +146,8 @@ def reopened(policy: Policy, incident: Incident, alert: Alert, alerts: Sequence[
         timeline=extended(incident.timeline, Event(at, "opened", SELF, "It comes back.")),
     )
     back = joined(policy, fresh, alert, alerts, quietly=True)
-    return transition(back, "opened", (alert.fingerprint, at), policy.targets(0))
+    cause = (alert.fingerprint, at, alert.severity)
+    return transition(back, "opened", cause, policy.targets(0))
 
 
 def refreshed(incident: Incident, alert: Alert) -> Incident:
@@ -152,7 +164,9 @@ def refreshed(incident: Incident, alert: Alert) -> Incident:
     if alert.status != states.RESOLVED:
         return changed
     at = alert.event_time if alert.resolved_at is None else alert.resolved_at
-    line = Event(at, states.RESOLVED, SELF, f"{alert.rule} is over: {alert.summary}")
+    # From the end of the last that the incident is made of, its quiet time counts.
+    kind = states.RESOLVED if member.serious else "joined"
+    line = Event(at, kind, SELF, f"{alert.rule} is over: {alert.summary}")
     return replace(changed, timeline=extended(incident.timeline, line))
 
 
@@ -228,17 +242,29 @@ def _assessed(policy: Policy, incident: Incident, alerts: Sequence[Alert]) -> In
     services = named("service", incident.services)
     serious = [alert for alert in alerts if alert.severity in SERIOUS]
     cause = probable_cause(policy, alerts)
+    face = _face(serious)
     return replace(
         incident,
+        title=incident.title if face is None else (face.summary or face.rule)[:MAX_SUMMARY],
+        runbook_url=(None if face is None else face.runbook_url) or incident.runbook_url,
         services=services,
         models=named("model", incident.models),
         hosts=named("host", incident.hosts),
-        priority=more_urgent(
-            incident.priority, priority_of(serious, len(services), policy.user_facing)
-        ),
+        priority=more_urgent(incident.priority, priority_of(serious, policy.user_facing)),
         probable_cause=incident.probable_cause if cause is None else cause.sentence,
         cause_fingerprint=incident.cause_fingerprint if cause is None else cause.fingerprint,
     )
+
+
+def _face(serious: Sequence[Alert]) -> Alert | None:
+    """What an incident is called by: the worst of its alerts, those of services first."""
+    return min(
+        serious,
+        key=lambda alert: (
+            -SERIOUS.index(alert.severity), about_host(alert), alert.started_at, alert.fingerprint,
+        ),
+        default=None,
+    )  # fmt: skip
 
 
 def _cause_told(before: Incident, now: Incident, at: int) -> tuple[Event, ...]:

@@ -45,17 +45,18 @@ def placed(policy: Policy, host: str, service: str) -> bool:
 
 
 def relation(
-    policy: Policy, incident: Incident, members: Iterable[Alert], alert: Alert
+    policy: Policy, incident: Incident, members: Iterable[Alert], alert: Alert, at: int
 ) -> Relation:
-    """How an alert belongs to an incident, by all that it names.
+    """How an alert that fires since a time belongs to an incident, by all that it names.
 
     Args:
         policy: Says what runs where, and how near in time alerts must be.
         incident: The incident.
         members: Its alerts, as far as they are known.
         alert: The alert.
+        at: Since when it fires.
     """
-    if len(incident.alerts) >= MAX_ALERTS or not _near(policy, incident, alert):
+    if len(incident.alerts) >= MAX_ALERTS or not _near(policy, incident, at):
         return Relation.NONE
     labels = dict(alert.labels)
     found = _shared(policy, incident, labels)
@@ -68,9 +69,10 @@ def relation(
     return found if not others or labels["environment"] in others else Relation.NONE
 
 
-def _near(policy: Policy, incident: Incident, alert: Alert) -> bool:
-    at = alert.started_at if alert.fired_at is None else alert.fired_at
-    last = newest(incident)
+def _near(policy: Policy, incident: Incident, at: int) -> bool:
+    # Lesser ones that come and go do not make it last.
+    serious = [member.joined_at for member in incident.alerts if member.serious]
+    last = max(serious, default=newest(incident))
     return abs(at - last) <= policy.window or incident.opened_at <= at <= last
 
 

@@ -46,7 +46,7 @@ def _plans(policy: Policy, incident: Incident) -> Iterator[Due]:
 
 
 def _ends_at(policy: Policy, incident: Incident) -> int | None:
-    if any(member.active for member in incident.alerts):
+    if any(member.active and member.serious for member in incident.alerts):
         return None
     since = quiet_since(incident.timeline)
     return None if since is None else since + policy.quiet

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from inferwatch_streams.alerts.alert import RESOLVED as ALERT_RESOLVED
+from inferwatch_streams.alerts.alert import SEVERITIES
 from inferwatch_streams.instants import micros, micros_or_none
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ OPEN, INVESTIGATING, MITIGATING, RESOLVED = "open", "investigating", "mitigating
 STATUSES: Final = (OPEN, INVESTIGATING, MITIGATING, RESOLVED)
 PRIORITIES: Final = ("P1", "P2", "P3", "P4")
 """From the most to the least urgent."""
+
+#: Alerts of these severities make an incident, its priority and its end; lesser ones only show what
+#: may have led to it, or came of it.
+SERIOUS: Final = ("high", "critical")
 
 WAITING, RUNNING, SUCCEEDED, FAILED = "waiting", "running", "succeeded", "failed"
 SKIPPED, DRY_RUN, UNDONE = "skipped", "dry_run", "undone"
@@ -42,6 +47,16 @@ class Member:
     status: str
     summary: str
     joined_at: int
+
+    @property
+    def firing(self) -> tuple[int, int]:
+        """Which firing of the alert, and how bad it was: the later compares greater."""
+        return self.joined_at, SEVERITIES.index(self.severity)
+
+    @property
+    def serious(self) -> bool:
+        """Whether the incident is made of it."""
+        return self.severity in SERIOUS
 
     @property
     def active(self) -> bool:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from inferwatch_streams.alerts import alert as alerts
 from inferwatch_streams.incidents import changes
-from inferwatch_streams.incidents.changes import SERIOUS, fires_since
-from inferwatch_streams.incidents.correlation import Relation, about_host, newest, relation
+from inferwatch_streams.incidents.changes import fires_since
+from inferwatch_streams.incidents.correlation import Relation, newest, relation
 from inferwatch_streams.incidents.escalation import due
+from inferwatch_streams.incidents.incident import SERIOUS
 from inferwatch_streams.incidents.orders import obeyed
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Incidents:
         # Of an alert, the incident that it came to last.
         self._of: dict[str, str] = {}
         self._alerts: dict[str, Alert] = {}
-        self._suspects: dict[str, Alert] = {}
+        self._lesser: dict[str, Alert] = {}
 
     def __iter__(self) -> Iterator[Incident]:
         """All, in no order."""
@@ -64,9 +65,10 @@ class Incidents:
         else:
             self._active.pop(incident.incident_id, None)
         for member in incident.alerts:
-            other = self._incidents.get(self._of.get(member.fingerprint, ""))
-            known = None if other is None else other.member(member.fingerprint)
-            if known is None or known.joined_at <= member.joined_at:
+            other = self._incidents.get(self._of.get(member.fingerprint, ""), incident)
+            known = other.member(member.fingerprint) or member
+            # Of one firing, it came last to the one that knows it as it was at its worst.
+            if known.firing <= member.firing:
                 self._of[member.fingerprint] = incident.incident_id
 
     def forget(self, incident_id: str) -> None:
@@ -80,15 +82,15 @@ class Incidents:
     def forget_alert(self, fingerprint: str) -> None:
         """An alert was removed from its topic."""
         self._alerts.pop(fingerprint, None)
-        self._suspects.pop(fingerprint, None)
+        self._lesser.pop(fingerprint, None)
 
     def remember(self, alert: Alert) -> None:
         """Know an alert's state, without what follows from it: it was told before."""
         self._alerts[alert.fingerprint] = alert
-        if _fires(alert) and alert.severity not in SERIOUS and about_host(alert):
-            self._suspects[alert.fingerprint] = alert
+        if _fires(alert) and alert.severity not in SERIOUS:
+            self._lesser[alert.fingerprint] = alert
         else:
-            self._suspects.pop(alert.fingerprint, None)
+            self._lesser.pop(alert.fingerprint, None)
 
     def alert(self, alert: Alert) -> list[Incident]:
         """Take the next state of an alert; returns the incident to write, if any."""
@@ -96,25 +98,28 @@ class Incidents:
         incident, at = self._incidents.get(self._of.get(alert.fingerprint, "")), fires_since(alert)
         member = None if incident is None else incident.member(alert.fingerprint)
         if incident is not None and member is not None and at <= member.joined_at:
-            same = at == member.joined_at
-            return self._changed(incident, changes.refreshed(incident, alert) if same else incident)
+            if at < member.joined_at:
+                return []
+            if not _fires(alert) or not changes.worse(alert, member):
+                return self._changed(incident, changes.refreshed(incident, alert))
+            # The same firing, but not what it was: as one that begins to fire now.
+            at = alert.event_time
         if not _fires(alert):
             return []
+        quietly = alert.severity not in SERIOUS
         if incident is not None and incident.active:
             # Whatever its severity: it was here before.
-            return self._join(incident, alert, quietly=alert.severity not in SERIOUS)
-        if alert.severity not in SERIOUS:
-            return self._suspect(alert)
-        return self._take(self._home(incident, alert))
+            return self._take(self._with(incident, alert, quietly=quietly))
+        return self._quietly(alert) if quietly else self._take(self._home(incident, alert, at))
 
-    def _home(self, former: Incident | None, alert: Alert) -> Incident:
+    def _home(self, former: Incident | None, alert: Alert, at: int) -> Incident:
         """The incident of a serious alert, with it; the one it was in last is over."""
-        if former is not None and self._comes_back(former, fires_since(alert)):
-            return changes.reopened(self.policy, former, alert, self._known(former, alert))
-        related = self._related(alert)
+        if former is not None and self._comes_back(former, at):
+            return changes.reopened(self.policy, former, alert, self._known(former, alert), at)
+        related = self._related(alert, at)
         if related is not None:
             return self._with(related, alert, quietly=False)
-        return changes.opened(self.policy, alert)
+        return changes.opened(self.policy, alert, at)
 
     def command(self, command: Command) -> list[Incident]:
         """Do what somebody wants; returns the incident to write, if any.
@@ -153,31 +158,27 @@ class Incidents:
         return [now]
 
     def _take(self, incident: Incident) -> list[Incident]:
-        """A new incident, or one with a new alert, and with it what may have led to it.
+        """A new incident, or one with a new alert, and with it the lesser ones that belong to it.
 
         All in one record: a process that dies after it has written all or nothing.
         """
         self.put(incident)
-        for suspect in sorted(
-            self._suspects.values(), key=lambda each: (each.started_at, each.fingerprint)
+        for lesser in sorted(
+            self._lesser.values(), key=lambda each: (each.started_at, each.fingerprint)
         ):
-            if self._free(suspect) and self._relation(incident, suspect) is not Relation.NONE:
-                incident = self._with(incident, suspect, quietly=True)
+            found = self._relation(incident, lesser, fires_since(lesser))
+            if self._free(lesser) and found is not Relation.NONE:
+                incident = self._with(incident, lesser, quietly=True)
                 self.put(incident)
         return [incident]
-
-    def _join(self, incident: Incident, alert: Alert, *, quietly: bool) -> list[Incident]:
-        return self._take(self._with(incident, alert, quietly=quietly))
 
     def _with(self, incident: Incident, alert: Alert, *, quietly: bool) -> Incident:
         known = self._known(incident, alert)
         return changes.joined(self.policy, incident, alert, known, quietly=quietly)
 
-    def _suspect(self, alert: Alert) -> list[Incident]:
-        """A lesser alert opens nothing, but may be what led to an incident that goes on."""
-        if alert.fingerprint not in self._suspects:
-            return []
-        incident = self._related(alert)
+    def _quietly(self, alert: Alert) -> list[Incident]:
+        """A lesser alert opens nothing, but may show what led to an incident, or came of it."""
+        incident = self._related(alert, fires_since(alert))
         # What came before the newest of the incident is looked at when that comes: heard again, it
         # must not join what it had not been there for.
         if incident is None or fires_since(alert) < newest(incident):
@@ -205,17 +206,17 @@ class Incidents:
         again = member is None or member.joined_at < fires_since(alert)
         return again and not incident.active
 
-    def _related(self, alert: Alert) -> Incident | None:
+    def _related(self, alert: Alert, at: int) -> Incident | None:
         """The incident that an alert belongs to most; of equals the one that opened last."""
         found = [
             (kind, each.opened_at, each.incident_id)
             for each in self._active.values()
-            if (kind := self._relation(each, alert)) is not Relation.NONE
+            if (kind := self._relation(each, alert, at)) is not Relation.NONE
         ]
         return self._incidents[max(found)[2]] if found else None
 
-    def _relation(self, incident: Incident, alert: Alert) -> Relation:
-        return relation(self.policy, incident, self.members(incident), alert)
+    def _relation(self, incident: Incident, alert: Alert, at: int) -> Relation:
+        return relation(self.policy, incident, self.members(incident), alert, at)
 
     def members(self, incident: Incident) -> Iterable[Alert]:
         """The alerts of an incident, as far as they are known."""

@@ -13,6 +13,9 @@ TRANSITIONS = Counter(
 REFUSED = Counter(
     "inferwatch_incident_commands_refused", "Commands that could not be done.", ["action"]
 )
+UNKNOWN = Counter(
+    "inferwatch_incident_unknown_alerts", "Alerts of a severity that is unknown here, left out."
+)
 ATTEMPTS = Counter(
     "inferwatch_response_action_attempts", "Attempts of response actions.", ["action", "outcome"]
 )

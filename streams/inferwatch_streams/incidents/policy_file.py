@@ -215,12 +215,12 @@ def _action(name: str, said: Mapping[str, Any]) -> Action:
 
 
 def _sets(said: Mapping[str, Any], actions: Mapping[str, Action]) -> dict[str, tuple[str, ...]]:
-    """Unless said otherwise, the standard set for all and the critical one for P1."""
+    """Unless said otherwise, the standard set for all, and before it the critical one for P1."""
     everyone = said.get("all", [name for name in STANDARD if name in actions])
     critical = said.get("P1", [name for name in CRITICAL if name in actions])
     own = {**said, "P1": critical}
     return {
-        priority: tuple(dict.fromkeys((*everyone, *own.get(priority, ()))))
+        priority: tuple(dict.fromkeys((*own.get(priority, ()), *everyone)))
         for priority in PRIORITIES
     }
 

@@ -8,31 +8,29 @@ from inferwatch_streams.alerts.matcher import all_match
 from inferwatch_streams.incidents.incident import PRIORITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from inferwatch_streams.alerts.alert import Alert
     from inferwatch_streams.alerts.matcher import Matcher
 
 #: Services in one incident from which on it is taken to be everybody's.
 MANY_SERVICES: Final = 3
+_LEVELS: Final = {"critical": 1, "high": 2}
 
 
-def priority_of(
-    alerts: Iterable[Alert], services: int, user_facing: tuple[tuple[Matcher, ...], ...]
-) -> str:
-    """P1 to P4: critical begins at P2, high at P3, lesser at P4; what users see, or many services,
-    make it one more urgent.
+def priority_of(alerts: Sequence[Alert], user_facing: tuple[tuple[Matcher, ...], ...]) -> str:
+    """P1 to P4, by the worst alert: critical P2, high P3, lesser P4.
+
+    What users see, or many services, make it one more urgent.
 
     Args:
-        alerts: The incident's alerts.
-        services: How many services they name.
+        alerts: What the incident is made of.
         user_facing: An alert that fulfils all matchers of one of these is about what users see.
-    """  # noqa: D205  # the rule reads in one sentence
-    level, seen = 3, False
-    for alert in alerts:
-        level = min(level, {"critical": 1, "high": 2}.get(alert.severity, 3))
-        seen = seen or any(all_match(matchers, alert.matched) for matchers in user_facing)
-    if seen or services >= MANY_SERVICES:
+    """
+    level = min((_LEVELS.get(alert.severity, 3) for alert in alerts), default=3)
+    services = {dict(alert.labels).get("service") for alert in alerts} - {None, ""}
+    seen = any(all_match(matchers, alert.matched) for alert in alerts for matchers in user_facing)
+    if seen or len(services) >= MANY_SERVICES:
         level -= 1
     return PRIORITIES[max(level, 0)]
 

@@ -10,7 +10,7 @@ import structlog
 
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.topics import ALERTS, COMMANDS
-from inferwatch_streams.alerts.alert import Alert
+from inferwatch_streams.alerts.alert import SEVERITIES, Alert
 from inferwatch_streams.commands.command import Command
 from inferwatch_streams.errors import LeadingError, MatcherError
 from inferwatch_streams.incidents import metrics
@@ -113,7 +113,13 @@ class IncidentsRole:
             if taken.key is not None:
                 incidents.forget_alert(taken.key)
         elif taken.schema == "alert":
-            await self._ledger.write(incidents.alert(Alert.from_record(taken.record)))
+            alert = Alert.from_record(taken.record)
+            if alert.severity not in SEVERITIES:
+                # Of a newer version; how bad it is cannot be told here.
+                metrics.UNKNOWN.inc()
+                log.warning("an alert of unknown severity", severity=alert.severity)
+                return
+            await self._ledger.write(incidents.alert(alert))
 
     async def _take_command(self, taken: TakenRecord) -> None:
         record = taken.record or {}
@@ -131,6 +137,9 @@ class IncidentsRole:
 
     async def act(self) -> None:
         """Whatever is due; to be called each ``tick_seconds``."""
+        if not self.processor.assigned:
+            # Another leads: what was begun here is its to judge.
+            self.responder.stop()
         if not await self.processor.ready():
             return
         try:

@@ -320,5 +320,12 @@ class RecordProcessor:
         return self._floors
 
     def durable(self) -> Mapping[TopicPartition, int]:
-        """See ``ChunkProcessor``."""
-        return self._floors
+        """See ``ChunkProcessor``.
+
+        Of topics whose chunks are handed on it is how far they were taken: what is made of them may
+        rest in memory for long before it is written down, and does not stand still meanwhile.
+        """
+        return {
+            at: max(floor, self.cursors.position(at) or 0) if at[0] in self._chunks else floor
+            for at, floor in self._floors.items()
+        }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePosixPath
@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.configuration.file import ConfigurationFile
+from inferwatch_streams.rules import quiet
 from inferwatch_streams.rules.checking import problems
 from inferwatch_streams.rules.definition import (
     DEFAULT_DIRECTION,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from inferwatch_streams.alerts.settings import AlertSettings
+
     Fields = Mapping[str, Any]
 
 _HERE: Final = files("inferwatch_streams.rules")
@@ -44,16 +47,29 @@ PAIRS: Final = {"page": PAGE, "ticket": TICKET}
 _SHIFTS: Final = {"yesterday": DAY, "last_week": 7 * DAY}
 
 
+@dataclass(frozen=True, slots=True)
+class RulesFile:
+    """What a file of rules says.
+
+    Attributes:
+        rules: The rules that hold.
+        alerting: How their alerts behave.
+    """
+
+    rules: tuple[Rule, ...]
+    alerting: AlertSettings
+
+
 def schema_text() -> str:
     """The JSON Schema of files of rules, for editors."""
-    return (_HERE / "rules.schema.json").read_text(encoding="utf-8")
+    return json.dumps(schema(), indent=2) + "\n"
 
 
 @cache
 def schema() -> Mapping[str, Any]:
     """The JSON Schema of files of rules."""
-    parsed: Mapping[str, Any] = json.loads(schema_text())
-    return parsed
+    parsed: dict[str, Any] = json.loads((_HERE / "rules.schema.json").read_text(encoding="utf-8"))
+    return {**parsed, "properties": {**parsed["properties"], **quiet.FIELDS}}
 
 
 @cache
@@ -75,6 +91,15 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
     Raises:
         ConfigurationError: It cannot be read, or is wrong; a line for each field.
     """
+    return read_file(path).rules
+
+
+def read_file(path: Path) -> RulesFile:
+    """All that a file says.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is wrong; a line for each field.
+    """
     file = ConfigurationFile.read(path, schema())
     shipped = default_rules() if file.data.get("defaults") else ()
     file.refuse(problems(file, folder=path.parent, shipped=[rule.name for rule in shipped]))
@@ -82,7 +107,8 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
     replaced = {rule.name for rule in own} | set(file.data.get("without", ()))
     rules = [*(rule for rule in shipped if rule.name not in replaced), *own]
     base = file.data.get("runbooks")
-    return tuple(rules if base is None else [_with_base(rule, base) for rule in rules])
+    based = rules if base is None else [_with_base(rule, base) for rule in rules]
+    return RulesFile(tuple(based), quiet.alerting_of(file))
 
 
 def _with_base(rule: Rule, base: str) -> Rule:

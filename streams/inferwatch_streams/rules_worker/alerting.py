@@ -49,14 +49,16 @@ class Alerting:
         self._clock = clock
         self._state = State()
 
-    async def take_over(self) -> None:
-        """Read the state.
+    async def take_over(self) -> int:
+        """Read the state; the epoch of this leader.
 
         Raises:
             TakeOverError: It was not read in time.
+            SupersededError: Another worker was faster.
         """
         self._state = State.loaded(_read(await self._topic.take_over()))
         self._count()
+        return self._topic.epoch
 
     async def tick(
         self,
@@ -87,6 +89,10 @@ class Alerting:
             await self._write(result.state, result.changed)
             outcome = "done" if result.changed else "repeated"
         metrics.COMMANDS.labels(command.action, outcome).inc()
+
+    def stand_by(self) -> None:
+        """Another worker leads, or none; the topic is not followed any more."""
+        self._topic.close()
 
     async def settle(self) -> None:
         """See ``StateTopic.settle``; to be called about once a second."""

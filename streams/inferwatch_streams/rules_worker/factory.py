@@ -10,6 +10,7 @@ import structlog
 from faust.types.tuples import TP
 
 from inferwatch_schemas.columnar.watchdog import Watchdog
+from inferwatch_schemas.emitter import Emitter
 from inferwatch_schemas.faust import faust_settings
 from inferwatch_schemas.registry import open_registry
 from inferwatch_schemas.topics import ALERTS
@@ -85,7 +86,12 @@ def create_app(settings: RulesSettings) -> RulesApp:
         registry=registry,
         rulebook=rulebook,
         alerting=alerting,
-        keeper=WindowKeeper(),
+        keeper=WindowKeeper(
+            settings.kafka,
+            registry,
+            Emitter(settings.kafka, f"{settings.group}-totals"),
+            settings.take_over_seconds,
+        ),
         ends=ends,
     )
     app.processor = role.processor

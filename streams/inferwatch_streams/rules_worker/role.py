@@ -78,7 +78,8 @@ class RulesRole:
         self._reader = aggregate_reader(registry)
         self._evaluator = Evaluator()
         self._silence = int(settings.silence_seconds * SECOND)
-        self._ticking = Ticking(int(settings.settle_seconds * SECOND), self._silence)
+        self._settle = int(settings.settle_seconds * SECOND)
+        self._ticking = Ticking(self._settle, self._silence)
         # Held by whatever changes alerts or windows, and while these are looked at in a thread.
         self._acting = asyncio.Lock()
         self._newest_tick = 0
@@ -98,8 +99,8 @@ class RulesRole:
     async def begin(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
         """See ``RecordHandler``."""
         async with self._acting:
-            await self._alerting.take_over()
-            evaluated_until = await self._keeper.load(assignments)
+            epoch = await self._alerting.take_over()
+            evaluated_until = await self._keeper.load(assignments, epoch)
             self._evaluator = Evaluator()
             self._ticking.begin(evaluated_until, self._now())
             self._newest_tick = evaluated_until or 0
@@ -115,7 +116,7 @@ class RulesRole:
                 log.warning("command rejected", offset=taken.offset, reason=str(error))
             else:
                 async with self._acting:
-                    at = self._newest_tick or self._now() - self._silence
+                    at = self._newest_tick or self._now() - self._settle
                     await self._alerting.obey(command, at)
         self.processor.done((taken.topic, taken.partition), taken.offset + 1)
 
@@ -142,6 +143,8 @@ class RulesRole:
             self._look_due = time.monotonic() + self._settings.reload_seconds
             self._rulebook.look()
         if not await self.processor.ready():
+            if not self.processor.assigned:
+                self._alerting.stand_by()
             return
         try:
             await self._tick_all()

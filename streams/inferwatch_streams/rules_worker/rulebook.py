@@ -8,7 +8,7 @@ import structlog
 
 from inferwatch_streams.alerts.settings import AlertSettings
 from inferwatch_streams.errors import ConfigurationError
-from inferwatch_streams.rules.reading import default_rules, read_rules
+from inferwatch_streams.rules.reading import RulesFile, default_rules, read_file
 from inferwatch_streams.rules_worker import metrics
 from inferwatch_streams.rules_worker.pipeline_silent import PipelineSilent
 
@@ -48,15 +48,15 @@ class Rulebook:
         self.rules: tuple[Rule, ...] = ()
         self.policies: Mapping[str, Policy] = {}
         if file is None:
-            self._hold(default_rules())
+            self._hold(RulesFile(default_rules(), AlertSettings()))
         else:
             self._looked = _state(file)
-            self._hold(read_rules(file))
+            self._hold(read_file(file))
 
-    def _hold(self, rules: tuple[Rule, ...]) -> None:
-        self.rules = rules
-        self.policies = {**{rule.name: rule for rule in rules}, BUILT_IN.name: BUILT_IN}
-        metrics.RULES.set(len(rules))
+    def _hold(self, said: RulesFile) -> None:
+        self.rules, self.alerting = said.rules, said.alerting
+        self.policies = {**{rule.name: rule for rule in said.rules}, BUILT_IN.name: BUILT_IN}
+        metrics.RULES.set(len(said.rules))
 
     def look(self) -> bool:
         """Look whether the file has changed; where it cannot be used, say so, and go on as before.
@@ -72,14 +72,14 @@ class Rulebook:
         # A bad one is told once, and again when it has changed.
         self._looked = state
         try:
-            rules = read_rules(self._file)
+            said = read_file(self._file)
         except ConfigurationError as error:
             metrics.RELOADS.labels("refused").inc()
             log.error("rules not reloaded, the old ones stay", error=str(error))  # noqa: TRY400  # the file is at fault
             return False
         metrics.RELOADS.labels("reloaded").inc()
-        log.warning("rules reloaded", file=str(self._file), rules=len(rules))
-        self._hold(rules)
+        log.warning("rules reloaded", file=str(self._file), rules=len(said.rules))
+        self._hold(said)
         return True
 
 
