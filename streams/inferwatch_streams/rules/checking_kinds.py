@@ -12,7 +12,7 @@ from inferwatch_streams.rules.measures import MEASURES
 from inferwatch_streams.rules.spans import PAST, SLOT, slot_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from inferwatch_streams.configuration.file import Key
 
@@ -58,7 +58,9 @@ def of_windows(rule: Fields) -> Found:
 
 def of_kind(rule: Fields) -> Found:
     """What is wrong with the fields that belong to a rule's kind."""
-    yield from _CHECKS.get(rule["kind"], lambda _: ())(rule)
+    check = _CHECKS.get(rule["kind"])
+    if check is not None:
+        yield from check(rule)
 
 
 def _threshold(rule: Fields) -> Found:
@@ -144,7 +146,7 @@ def _function(rule: Fields) -> Found:
         yield ("function",), str(error)
 
 
-_CHECKS: Final[Mapping[str, Callable[[Fields], Iterable[tuple[tuple[Key, ...], str]]]]] = {
+_CHECKS: Final[Mapping[str, Callable[[Fields], Found]]] = {
     "threshold": _threshold,
     "burn_rate": _burn_rate,
     "change": _change,
