@@ -4,7 +4,7 @@ import math
 import warnings
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inferwatch_streams.statistics.quantiles import known_quantiles
@@ -18,6 +18,7 @@ ROWS = st.integers(0, 9).flatmap(
 )
 
 
+@settings(max_examples=50)
 @given(rows=ROWS, q=st.floats(0, 1))
 def test_quantiles_are_those_of_numpy(rows: list[list[float]], q: float) -> None:
     """With values missing, and with none."""

@@ -16,8 +16,8 @@ from inferwatch.traces import formats
 from inferwatch.traces.events import TraceEvent, TraceOptions
 from inferwatch_schemas.topics import topic_of
 
-LEVELS = (100, 200, 300, 400, 1000, 2000)
-"""Half of those there are."""
+LEVELS = (200, 300, 400)
+"""Of twelve: the last that keeps the objective, and the first that do not."""
 SERVER = "vllm"
 BEGIN = 1_790_000_000_000_000
 SECOND = 1_000_000
