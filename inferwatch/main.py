@@ -72,6 +72,10 @@ COMMANDS = (
         "inferwatch.commands.rules:app",
     ),
     Deferred(
+        "incidents", STEER, "List incidents, take them, and say what is to be done.",
+        "inferwatch.commands.incidents:app",
+    ),
+    Deferred(
         "topics", SET_UP, "Create and list the Kafka topics.",
         "inferwatch.commands.topics:app",
     ),

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_clickhouse.sink.settings import SinkSettings
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_streams.incidents.policy import Policy
+from inferwatch_streams.incidents.policy_file import actions_of, read_policy
+from inferwatch_streams.incidents.settings import IncidentsSettings
 from inferwatch_streams.rules_worker.settings import RulesSettings
 from inferwatch_streams.settings import AggregationSettings
 
@@ -26,6 +29,7 @@ class Role(StrEnum):
     AGGREGATION = "aggregation"
     SINK = "sink"
     RULES = "rules"
+    INCIDENTS = "incidents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +113,39 @@ def _rules(servers: Servers) -> Make:
     return make
 
 
+def _incidents(servers: Servers) -> Make:
+    settings = replace(
+        IncidentsSettings.from_environment(os.environ),
+        kafka=servers.kafka,
+        registry_url=servers.registry_url,
+    )
+    environment = {
+        **os.environ,
+        **servers.kafka.to_environment(),
+        **servers.clickhouse.to_environment(),
+    }
+    if servers.registry_url is not None:
+        environment["INFERWATCH_REGISTRY_URL"] = servers.registry_url
+    policy, file = (Policy(), None) if settings.file is None else read_policy(settings.file)
+    actions = actions_of(policy, file, environment)
+
+    def make() -> Made:
+        from inferwatch.response_actions.windows import meter  # noqa: PLC0415  # as said above
+        from inferwatch_streams.incidents import factory  # noqa: PLC0415  # likewise
+
+        app = factory.create_app(settings, policy, actions, meter(environment))
+        # Its records come one by one, decoded by fastavro: nothing is compiled for it.
+        return Made(app, lambda: None)
+
+    return make
+
+
 #: A role's function reads its settings, and raises what its settings raise.
 ROLES: "Final[Mapping[Role, Callable[[Servers], Make]]]" = {
     Role.AGGREGATION: _aggregation,
     Role.SINK: _sink,
     Role.RULES: _rules,
+    Role.INCIDENTS: _incidents,
 }
 NEEDS_CLICKHOUSE: Final = frozenset({Role.SINK})
 """Roles that want ClickHouse migrated before they start."""

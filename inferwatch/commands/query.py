@@ -67,7 +67,7 @@ def query(
         raise typer.BadParameter("The statement is empty.", param_hint="SQL")
     if not _FORMAT.fullmatch(output_format):
         raise typer.BadParameter(f"{output_format!r} is not a format.", param_hint="--format")
-    with _reached(data, clickhouse) as settings, contextlib.closing(ClickHouse(settings)) as asked:
+    with reached(data, clickhouse) as settings, contextlib.closing(ClickHouse(settings)) as asked:
         if output_format == TABLE and not _NAMES_A_FORMAT.search(sql):
             _print_table(asked.stream(sql, _TEXTS))
         else:
@@ -75,7 +75,7 @@ def query(
 
 
 @contextlib.contextmanager
-def _reached(data: Path | None, configured: ClickHouseSettings) -> Iterator[ClickHouseSettings]:
+def reached(data: Path | None, configured: ClickHouseSettings) -> Iterator[ClickHouseSettings]:
     """Where to ask; a kept demo's ClickHouse is started for the while, unless it runs."""
     if data is None:
         yield configured

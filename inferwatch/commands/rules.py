@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from inferwatch import tables
+from inferwatch.commands.backtest import backtest
 from inferwatch.errors import CommandError
 from inferwatch_streams.errors import ConfigurationError
 from inferwatch_streams.rules.described import needs_of, row_of
@@ -16,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
+app.command(epilog="Example: `inferwatch rules backtest --from 1d --rules rules.yaml`")(backtest)
 
 
 @app.command(epilog="Example: `inferwatch rules check rules.yaml`")

@@ -5,7 +5,7 @@ import statistics
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inferwatch_streams.statistics.anomaly import (
@@ -43,6 +43,7 @@ def plain(history: list[float], now: float, period: int | None) -> tuple[float, 
     return expected, max(-LARGEST_SCORE, min(LARGEST_SCORE, score))
 
 
+@settings(max_examples=50)
 @given(history=PASTS, now=LEVELS, period=st.one_of(st.none(), st.integers(1, 12)))
 def test_scores_are_those_of_the_definition(
     history: list[float], now: float, period: int | None
@@ -56,6 +57,7 @@ def test_scores_are_those_of_the_definition(
         assert (abs(found.score) > 3.5 + 1e-9) <= (not found.lower <= now <= found.upper)
 
 
+@settings(max_examples=50)
 @given(
     pasts=st.integers(0, 20).flatmap(
         lambda n: st.lists(

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -79,6 +79,7 @@ def test_a_regression_of_the_slowest_twentieth_is_seen() -> None:
     assert shifts.effect[0] == 4.0
 
 
+@settings(max_examples=50)
 @given(before=COUNTS, now=COUNTS)
 def test_exchanging_both_turns_the_sign(before: list[int], now: list[int]) -> None:
     """The test is symmetric, and its p-value a probability."""
@@ -90,6 +91,7 @@ def test_exchanging_both_turns_the_sign(before: list[int], now: list[int]) -> No
     assert one.p_value == pytest.approx(other.p_value)
 
 
+@settings(max_examples=50)
 @given(counts=COUNTS, times=st.integers(1, 3))
 def test_the_same_shape_is_no_change(counts: list[int], times: int) -> None:
     """A histogram and a multiple of it do not differ."""
@@ -134,6 +136,7 @@ def test_quantiles_are_those_of_the_histograms(counts: list[int], q: float) -> N
     assert found == pytest.approx(math.nan if expected is None else expected, nan_ok=True)
 
 
+@settings(max_examples=50)
 @given(
     one=st.dictionaries(st.integers(0, 9), st.integers(0, 9)),
     other=st.dictionaries(st.integers(0, 9), st.integers(0, 9)),

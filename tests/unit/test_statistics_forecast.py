@@ -6,12 +6,13 @@ import statistics
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inferwatch_streams.statistics.forecast import MOST_POINTS, time_to
 
 
+@settings(max_examples=50)
 @given(
     slope=st.floats(0.01, 100),
     level=st.floats(-100, 100),

@@ -231,6 +231,8 @@ class Anomaly(_Common):
         score: From how many robust standard deviations on.
         direction: above, below or both.
         at_least: No alarm of values above what is usual while they are below this.
+        least_change: No alarm of values that differ from what is expected by less than this share
+            of it.
     """
 
     kind = "anomaly"
@@ -242,6 +244,7 @@ class Anomaly(_Common):
     score: float = DEFAULT_SCORE
     direction: str = DEFAULT_DIRECTION
     at_least: float = 0.0
+    least_change: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -215,6 +215,7 @@ def _anomaly(data: Fields) -> Fields:
         "score": float(data.get("score", DEFAULT_SCORE)),
         "direction": data.get("direction", DEFAULT_DIRECTION),
         "at_least": float(data.get("at_least", 0)),
+        "least_change": float(data.get("least_change", 0)),
     }
 
 

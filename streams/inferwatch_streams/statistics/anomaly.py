@@ -11,11 +11,12 @@ the past may be outages before it gives way.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+from inferwatch_streams.statistics.quantiles import known_quantiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,11 +132,5 @@ def _expected(
 
 
 def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median along the last axis of what is not NaN; NaN where there is nothing."""
-    if not values.shape[-1]:
-        return np.full(values.shape[:-1], np.nan)
-    with warnings.catch_warnings():
-        # "All-NaN slice encountered": that is what NaN says.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        result: NDArray[np.float64] = np.nanmedian(values, axis=-1)
-    return result
+    (medians,) = known_quantiles(values, 0.5)
+    return medians

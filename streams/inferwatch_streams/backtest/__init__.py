@@ -1,0 +1,1 @@
+"""Backtests: rules evaluated in the past, as they are live, and scored against known incidents."""

@@ -1,0 +1,1 @@
+"""Response actions that need nothing but HTTP, or nothing at all."""

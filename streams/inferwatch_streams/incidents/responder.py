@@ -1,0 +1,211 @@
+"""Does what is to be done for incidents: one action at a time of each, many incidents at once.
+
+An action is written as running, and the broker has that, before it runs. A worker that takes over
+and finds one running that it does not run itself cannot know whether it was done: it is done again
+only where it says that twice is as good as once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from inferwatch_streams.errors import LeadingError
+from inferwatch_streams.incidents import incident as states
+from inferwatch_streams.incidents import metrics, responding
+from inferwatch_streams.incidents.responding import Step
+from inferwatch_streams.incidents.response_action import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from inferwatch_streams.incidents.incident import ActionState, Incident
+    from inferwatch_streams.incidents.ledger import Ledger
+    from inferwatch_streams.incidents.policy import Action, Policy
+    from inferwatch_streams.incidents.runner import Runner
+
+log = structlog.get_logger(__name__)
+
+MOST_AT_ONCE: Final = 16
+#: After a measurement that failed, the next one of the incident waits so long.
+MEASURE_AGAIN_SECONDS: Final = 30.0
+INTERRUPTED: Final = (
+    "the worker that ran it ended meanwhile: it may have been done, and is not done again."
+)
+
+
+class Responder:
+    """See the module; used from the event loop, under the role's lock but for its jobs."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        ledger: Ledger,
+        runner: Runner,
+        lock: asyncio.Lock,
+        now: Callable[[], int],
+    ) -> None:
+        self._policy = policy
+        self._ledger = ledger
+        self._runner = runner
+        self._lock = lock
+        self._now = now
+        self._jobs: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being done."""
+        return bool(self._jobs)
+
+    async def look(self) -> None:
+        """Begin what is to be done.
+
+        Raises:
+            LeadingError: This worker leads no more.
+        """
+        for incident in self._ledger.incidents:
+            if len(self._jobs) >= MOST_AT_ONCE:
+                return
+            if incident.incident_id in self._jobs:
+                continue
+            step = responding.next_step(self._policy, incident, self._now())
+            if step is not None:
+                await self._begin(incident, *step)
+
+    def stop(self) -> None:
+        """Let everything go: what runs, runs on in its thread, and is found as running."""
+        for task in self._jobs.values():
+            task.cancel()
+
+    async def _begin(self, incident: Incident, step: Step, action: ActionState) -> None:
+        configured = self._policy.actions.get(action.name)
+        if configured is None:
+            await self._unconfigured(incident, step, action)
+        elif step is Step.UNDO:
+            self._start(incident, self._undo(incident, configured, action))
+        elif step is Step.CHECK:
+            self._start(incident, self._check(incident, configured))
+        elif step is Step.INTERRUPTED and not self._again(action.name):
+            await self._write(self._ended(incident, action.name, states.FAILED, INTERRUPTED))
+        elif self._runner.dry_run(configured):
+            self._start(incident, self._plan(incident, configured))
+        elif self._limited():
+            why = f"{self._policy.actions_per_hour} actions were begun within an hour."
+            await self._write(self._ended(incident, action.name, states.SKIPPED, why))
+        else:
+            begun = responding.begun(incident, action.name, self._now())
+            await self._write(begun)
+            # Only what the broker has was said before it was done.
+            await self._ledger.settle()
+            self._start(begun, self._run(begun, configured))
+
+    def _again(self, name: str) -> bool:
+        action = self._runner.action(name)
+        return action is not None and action.idempotent
+
+    def _limited(self) -> bool:
+        ran = responding.ran_within_hour(self._ledger.incidents, self._now())
+        return ran >= self._policy.actions_per_hour
+
+    async def _unconfigured(self, incident: Incident, step: Step, action: ActionState) -> None:
+        why = "it is not configured any more."
+        if step is Step.UNDO:
+            await self._write(responding.not_undone(incident, action.name, self._now(), why))
+        else:
+            status = states.FAILED if step is Step.INTERRUPTED else states.SKIPPED
+            await self._write(self._ended(incident, action.name, status, why))
+
+    def _ended(self, incident: Incident, name: str, status: str, why: str) -> Incident:
+        return responding.ended(incident, name, self._now(), status, why)
+
+    async def _write(self, incident: Incident) -> None:
+        await self._ledger.write([incident])
+
+    def _start(self, incident: Incident, job: Coroutine[None, None, None]) -> None:
+        incident_id = incident.incident_id
+        task = asyncio.get_running_loop().create_task(job)
+        self._jobs[incident_id] = task
+
+        def over(done: asyncio.Task[None]) -> None:
+            self._jobs.pop(incident_id, None)
+            error = None if done.cancelled() else done.exception()
+            if isinstance(error, LeadingError):
+                log.warning("what came of an action is lost", incident=incident_id)
+            elif error is not None:
+                metrics.FAILURES.inc()
+                log.error("a response failed", incident=incident_id, error=repr(error))
+
+        task.add_done_callback(over)
+
+    def _context(self, incident: Incident) -> Context:
+        known = tuple(self._ledger.incidents.members(incident))
+        return Context(incident, known, self._now())
+
+    async def _run(self, begun: Incident, configured: Action) -> None:
+        name = configured.name
+        result = await self._runner.run(configured, self._context(begun))
+
+        def told(incident: Incident) -> Incident:
+            outcome = result.outcome
+            return responding.ended(
+                incident, name, self._now(),
+                states.FAILED if outcome is None else states.SUCCEEDED,
+                result.error if outcome is None else outcome.result,
+                attempts=result.attempts,
+                undo=None if outcome is None else outcome.undo,
+                before=result.before,
+                targets=() if outcome is None else outcome.targets,
+            )  # fmt: skip
+
+        await self._record(begun, name, told)
+
+    async def _plan(self, incident: Incident, configured: Action) -> None:
+        plan = await self._runner.plan(configured, self._context(incident))
+        await self._record(
+            incident,
+            configured.name,
+            lambda now: self._ended(now, configured.name, states.DRY_RUN, plan),
+        )
+
+    async def _undo(self, incident: Incident, configured: Action, action: ActionState) -> None:
+        result = await self._runner.undo(configured, self._context(incident), action.undo or "")
+        name = configured.name
+        await self._record(
+            incident,
+            name,
+            lambda now: (
+                responding.not_undone(now, name, self._now(), result.error)
+                if result.outcome is None
+                else responding.undone(now, name, self._now(), result.outcome.result)
+            ),
+        )
+
+    async def _check(self, incident: Incident, configured: Action) -> None:
+        value = await self._runner.measure(configured, self._context(incident))
+        if value is None:
+            await asyncio.sleep(MEASURE_AGAIN_SECONDS)
+            return
+        name = configured.name
+        await self._record(
+            incident,
+            name,
+            lambda now: responding.checked(self._policy, now, name, self._now(), value),
+        )
+
+    async def _record(
+        self, before: Incident, name: str, change: Callable[[Incident], Incident]
+    ) -> None:
+        """Write what came of an action, unless it is not the same any more."""
+        async with self._lock:
+            now = self._ledger.incidents.get(before.incident_id)
+            expected = before.action(name)
+            known = None if now is None else now.action(name)
+            if now is None or known is None or expected is None:
+                return
+            if (known.status, known.started_at) != (expected.status, expected.started_at):
+                log.warning("an action is not as it was when it began", action=name)
+                return
+            await self._write(change(now))
+            await self._ledger.settle()

@@ -1,0 +1,250 @@
+"""Runs response actions: in threads, each attempt with a time limit, and never on the event loop.
+
+An attempt that does not answer in time is left alone: its thread cannot be ended, and what it does
+is unknown. So it is tried again only where the action says that twice is as good as once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import structlog
+
+from inferwatch_streams.errors import ActionFailedError
+from inferwatch_streams.incidents import metrics
+from inferwatch_streams.incidents.response_action import Outcome, can_undo
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from inferwatch_streams.incidents.policy import Action
+    from inferwatch_streams.incidents.response_action import (
+        Context,
+        Meter,
+        ResponseAction,
+    )
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+#: The metric before and after an action is taken over so many microseconds.
+MEASURED_MICROS: Final = 120_000_000
+MEASURE_SECONDS: Final = 20.0
+FIRST_BACKOFF_SECONDS: Final = 1.0
+MAX_BACKOFF_SECONDS: Final = 30.0
+#: Attempts that never answered, of which each keeps a thread; beyond, no more is begun.
+MAX_LEFT_ALONE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of running an action.
+
+    Attributes:
+        outcome: What it returned; None where it failed.
+        error: Why it failed.
+        attempts: How often it was tried.
+        before: The metric before it, where it was measured.
+    """
+
+    outcome: Outcome | None
+    error: str
+    attempts: int
+    before: float | None = None
+
+
+class Runner:
+    """Runs the actions of a policy."""
+
+    def __init__(
+        self,
+        actions: Mapping[str, ResponseAction],
+        meter: Meter | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Take the actions.
+
+        Args:
+            actions: By their names in the policy.
+            meter: Measures metrics; without, none is.
+            sleep: Waits between attempts.
+        """
+        self._actions = actions
+        self._meter = meter
+        self._sleep = sleep
+        self._left_alone = 0
+
+    def action(self, name: str) -> ResponseAction | None:
+        """An action by its name."""
+        return self._actions.get(name)
+
+    def dry_run(self, configured: Action) -> bool:
+        """Whether it is only said what an action would do."""
+        action = self._actions.get(configured.name)
+        if configured.dry_run is not None:
+            return configured.dry_run
+        return action is not None and action.changes
+
+    async def plan(self, configured: Action, context: Context) -> str:
+        """What an action would do."""
+        plan = getattr(self._actions.get(configured.name), "plan", None)
+        if plan is None:
+            return f"would run {configured.uses}"
+        try:
+            return str(await self._within(MEASURE_SECONDS, plan, context))
+        except ActionFailedError as error:
+            return f"would run {configured.uses}, and fail: {error}"
+
+    async def run(self, configured: Action, context: Context) -> Result:
+        """Run an action until it is done, or may not be tried again."""
+        action = self._actions.get(configured.name)
+        if action is None:
+            return Result(None, "it is not configured any more.", 0)
+        before = await self.measure(configured, context) if action.changes else None
+        attempts, backoff = 0, FIRST_BACKOFF_SECONDS
+        while True:
+            attempts += 1
+            started = time.monotonic()
+            try:
+                outcome = await self._within(configured.timeout / 1e6, action.run, context)
+            except ActionFailedError as error:
+                metrics.ATTEMPTS.labels(configured.name, "failed").inc()
+                safe = error.again and (action.idempotent or not error.may_have_run)
+                if not safe or attempts > configured.retries:
+                    return Result(None, _unknown(error, safe=safe), attempts, before)
+                log.warning(
+                    "response action failed, will be tried again", action=configured.name,
+                    incident=context.incident.incident_id, error=str(error),
+                )  # fmt: skip
+            else:
+                metrics.ATTEMPTS.labels(configured.name, "succeeded").inc()
+                return Result(outcome, "", attempts, before)
+            finally:
+                metrics.ACTION_SECONDS.labels(configured.name).observe(time.monotonic() - started)
+            await self._sleep(backoff)
+            backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
+
+    async def undo(self, configured: Action, context: Context, token: str) -> Result:
+        """Take back what an action did; it bears that twice, so it is tried as often."""
+        action = self._actions.get(configured.name)
+        if action is None or not can_undo(action):
+            return Result(None, "it cannot be undone by itself.", 0)
+        attempts, backoff = 0, FIRST_BACKOFF_SECONDS
+        undo: Callable[[Context, str], Any] = action.undo  # type: ignore[attr-defined]  # optional
+        while True:
+            attempts += 1
+            try:
+                told = await self._within(configured.timeout / 1e6, undo, context, token)
+            except ActionFailedError as error:
+                if not error.again or attempts > configured.retries:
+                    return Result(None, str(error), attempts)
+            else:
+                return Result(Outcome(str(told)), "", attempts)
+            await self._sleep(backoff)
+            backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
+
+    async def measure(self, configured: Action, context: Context) -> float | None:
+        """The metric that an action is to bring down; None where it cannot be told."""
+        own = getattr(self._actions.get(configured.name), "measure", None)
+        try:
+            if own is not None:
+                value = await self._within(MEASURE_SECONDS, own, context)
+            elif self._meter is not None:
+                value = await self._within(
+                    MEASURE_SECONDS, self._meter, configured.metric, context.incident.services,
+                    context.at - MEASURED_MICROS, context.at,
+                )  # fmt: skip
+            else:
+                return None
+        except ActionFailedError as error:
+            log.warning("not measured", action=configured.name, error=str(error))
+            return None
+        return None if value is None else float(value)
+
+    async def _within(self, seconds: float, function: Callable[..., T], *arguments: Any) -> T:
+        """What a function returns that runs in a thread of its own.
+
+        Raises:
+            ActionFailedError: It failed, or did not answer in time.
+        """
+        if self._left_alone >= MAX_LEFT_ALONE:
+            raise ActionFailedError(f"{self._left_alone} attempts have not ended yet.", again=False)
+        answer = _in_thread(function, *arguments)
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(answer)
+        except TimeoutError as error:
+            if answer.done():
+                # The function's own: it had an answer, and that is it.
+                raise ActionFailedError(f"{error!r}.", may_have_run=True) from error
+            self._leave_alone(answer)
+            raise ActionFailedError(
+                f"no answer within {seconds:g} s.", may_have_run=True
+            ) from error
+        except asyncio.CancelledError:
+            self._leave_alone(answer)
+            raise
+        except ActionFailedError:
+            raise
+        except Exception as error:  # whatever a team's own action raises
+            raise ActionFailedError(f"{error!r}.", may_have_run=True) from error
+
+    def _leave_alone(self, answer: asyncio.Future[Any]) -> None:
+        self._left_alone += 1
+        metrics.LEFT_ALONE.set(self._left_alone)
+
+        def ended(late: asyncio.Future[Any]) -> None:
+            self._left_alone -= 1
+            metrics.LEFT_ALONE.set(self._left_alone)
+            if not late.cancelled():
+                late.exception()  # seen; what it was is of no use any more
+
+        answer.add_done_callback(ended)
+
+
+def _in_thread(function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            value = function(*arguments)
+        except BaseException as error:  # noqa: BLE001  # it is raised where the answer is awaited
+            _tell(loop, answer, partial(answer.set_exception, _plain(error)))
+        else:
+            _tell(loop, answer, partial(answer.set_result, value))
+
+    threading.Thread(target=run, name="inferwatch-response-action", daemon=True).start()
+    return answer
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop, answer: asyncio.Future[Any], tell: Callable[[], None]
+) -> None:
+    def unless_done() -> None:
+        if not answer.done():
+            tell()
+
+    # The worker may have ended meanwhile.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(unless_done)
+
+
+def _plain(error: BaseException) -> Exception:
+    # A future takes no StopIteration, and SystemExit would end the worker.
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return ActionFailedError(f"{error!r}.", may_have_run=True)
+
+
+def _unknown(error: ActionFailedError, *, safe: bool) -> str:
+    if error.may_have_run and not safe:
+        return f"{error} It may have been done all the same, and is not tried again."
+    return str(error)

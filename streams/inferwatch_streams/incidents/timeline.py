@@ -1,0 +1,71 @@
+"""Timelines that stay bounded: of a very long one the beginning and the newest are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from inferwatch_streams.incidents.incident import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Who it was where no person did it.
+SELF: Final = "inferwatch"
+#: Kind of the line that stands for those left out.
+LEFT_OUT: Final = "left_out"
+#: Kind of the line that an alert's end leaves, and an incident's.
+RESOLVED: Final = "resolved"
+FIRST: Final = 40
+NEWEST: Final = 160
+MAX_TEXT: Final = 800
+
+
+def extended(timeline: Sequence[Event], *events: Event) -> tuple[Event, ...]:
+    """A timeline with more events, bounded to ``FIRST + 1 + NEWEST`` lines.
+
+    The last end of an alert is never left out: from it the quiet time counts.
+    """
+    lines = [*timeline, *(_cut(event) for event in events)]
+    while len(lines) > FIRST + 1 + NEWEST:
+        marked = lines[FIRST].kind == LEFT_OUT
+        number = int(lines[FIRST].text.split()[0]) if marked else 0
+        first = FIRST + 1 if marked else FIRST
+        last_end = max(
+            (place for place, line in enumerate(lines) if line.kind == RESOLVED), default=-1
+        )
+        gone = first + 1 if first == last_end else first
+        at = lines[gone].at
+        del lines[gone]
+        text = f"{number + 1} lines are left out here."
+        lines[FIRST : FIRST + marked] = [Event(at, LEFT_OUT, SELF, text)]
+    return tuple(lines)
+
+
+def told(timeline: Sequence[Event], event: Event) -> bool:
+    """Whether an event is in a timeline, or was and is left out of it now.
+
+    What a person did is told by when it was, to the microsecond, and its kind: what the line says
+    of it depends on what came of it.
+    """
+    cut = _cut(event)
+    if any(line == cut or _same_deed(line, event) for line in timeline):
+        return True
+    gap = next((line for line in timeline if line.kind == LEFT_OUT), None)
+    return gap is not None and event.at <= gap.at
+
+
+def _same_deed(line: Event, event: Event) -> bool:
+    return line.actor != SELF and (line.at, line.kind, line.actor) == (
+        event.at, event.kind, event.actor,
+    )  # fmt: skip
+
+
+def quiet_since(timeline: Sequence[Event]) -> int | None:
+    """When the last of the alerts ended that have."""
+    return max((line.at for line in timeline if line.kind == RESOLVED), default=None)
+
+
+def _cut(event: Event) -> Event:
+    if len(event.text) <= MAX_TEXT:
+        return event
+    return Event(event.at, event.kind, event.actor, event.text[: MAX_TEXT - 1] + "…")
