@@ -14,6 +14,7 @@ from inferwatch_schemas.wire import Encoder, decode
 from inferwatch_streams.alerts.alert import Alert
 from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.commands.command import Command
+from inferwatch_streams.incidents.correlation import MAX_ALERTS, MAX_WITH_LESSER
 from inferwatch_streams.incidents.incident import Event, Incident
 from inferwatch_streams.incidents.incidents import Incidents
 from inferwatch_streams.incidents.policy import Deadlines, Level, Placement, Policy
@@ -496,3 +497,20 @@ def test_lesser_heard_again() -> None:
         alert("errors", 3005, "resolved", fired=3004),
     ]
     assert lived(heard, {5: 3}) == lived(heard, {})
+
+
+def test_storm() -> None:
+    """An incident has so many alerts at most, the lesser fewer; then another opens."""
+    incidents = Incidents(POLICY)
+    for number in range(MAX_WITH_LESSER + 5):
+        incidents.alert(alert(f"lesser-{number}", 0, severity="low"))
+    for number in range(MAX_ALERTS):
+        incidents.alert(alert(f"rule-{number}", 1))
+    sizes = sorted(
+        (len(each.alerts), sum(member.serious for member in each.alerts)) for each in incidents
+    )
+    # The first took lesser ones until it had its share of them; the rest is in the second.
+    assert sizes == [
+        (105, MAX_ALERTS - (MAX_ALERTS - MAX_WITH_LESSER + 1)),
+        (MAX_ALERTS, MAX_ALERTS - MAX_WITH_LESSER + 1),
+    ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from inferwatch_streams.alerts import alert as alerts
 from inferwatch_streams.incidents import changes
 from inferwatch_streams.incidents.changes import fires_since
-from inferwatch_streams.incidents.correlation import Relation, newest, relation
+from inferwatch_streams.incidents.correlation import Relation, environments_of, newest, relation
 from inferwatch_streams.incidents.escalation import due
 from inferwatch_streams.incidents.incident import SERIOUS
 from inferwatch_streams.incidents.orders import obeyed
@@ -163,13 +163,14 @@ class Incidents:
         All in one record: a process that dies after it has written all or nothing.
         """
         self.put(incident)
-        for lesser in sorted(
-            self._lesser.values(), key=lambda each: (each.started_at, each.fingerprint)
-        ):
-            found = self._relation(incident, lesser, fires_since(lesser))
-            if self._free(lesser) and found is not Relation.NONE:
+        environments = environments_of(self.members(incident))
+        free = [each for each in self._lesser.values() if self._free(each)]
+        for lesser in sorted(free, key=lambda each: (each.started_at, each.fingerprint)):
+            at = fires_since(lesser)
+            if relation(self.policy, incident, environments, lesser, at) is not Relation.NONE:
                 incident = self._with(incident, lesser, quietly=True)
                 self.put(incident)
+                environments |= environments_of([lesser])
         return [incident]
 
     def _with(self, incident: Incident, alert: Alert, *, quietly: bool) -> Incident:
@@ -216,7 +217,8 @@ class Incidents:
         return self._incidents[max(found)[2]] if found else None
 
     def _relation(self, incident: Incident, alert: Alert, at: int) -> Relation:
-        return relation(self.policy, incident, self.members(incident), alert, at)
+        environments = environments_of(self.members(incident))
+        return relation(self.policy, incident, environments, alert, at)
 
     def members(self, incident: Incident) -> Iterable[Alert]:
         """The alerts of an incident, as far as they are known."""
