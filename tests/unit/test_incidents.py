@@ -65,7 +65,11 @@ def test_silence_ends() -> None:
     """An alert that is told of only later opens an incident then."""
     incidents = Incidents(POLICY)
     assert incidents.alert(alert(silence_id="s")) == []
-    assert len(incidents.alert(alert(seconds=60, fired=0))) == 1
+    (opened,) = incidents.alert(alert(seconds=9000, fired=0))
+    # People could not have taken it before.
+    assert opened.acknowledge_by == at(9000) + POLICY.deadlines["P3"].acknowledge
+    (joined,) = incidents.alert(alert("latency", 9010))
+    assert joined.incident_id == opened.incident_id
 
 
 def test_joins_by_service() -> None:
@@ -106,6 +110,7 @@ def test_gets_worse() -> None:
     worse = alert(seconds=60, fired=0, severity="critical")
     (raised,) = incidents.alert(worse)
     assert (raised.priority, raised.transition) == ("P2", "priority")
+    assert raised.acknowledge_by == at(60) + POLICY.deadlines["P2"].acknowledge
     assert incidents.alert(worse) == []
     assert incidents.alert(alert()) == []
     incidents = Incidents(POLICY)

@@ -83,7 +83,7 @@ def environments_of(alerts: Iterable[Alert]) -> AbstractSet[str]:
 def _near(policy: Policy, incident: Incident, at: int) -> bool:
     # Lesser ones that come and go do not make it last.
     serious = [member.joined_at for member in incident.alerts if member.serious]
-    last = max(serious, default=newest(incident))
+    last = max(incident.opened_at, *serious)
     return abs(at - last) <= policy.window or incident.opened_at <= at <= last
 
 

@@ -95,25 +95,26 @@ class Incidents:
     def alert(self, alert: Alert) -> list[Incident]:
         """Take the next state of an alert; returns the incident to write, if any."""
         self.remember(alert)
-        incident, at = self._incidents.get(self._of.get(alert.fingerprint, "")), fires_since(alert)
+        incident = self._incidents.get(self._of.get(alert.fingerprint, ""))
         member = None if incident is None else incident.member(alert.fingerprint)
-        if incident is not None and member is not None and at <= member.joined_at:
-            if at < member.joined_at:
+        if incident is not None and member is not None and fires_since(alert) <= member.joined_at:
+            if fires_since(alert) < member.joined_at:
                 return []
             if not _fires(alert) or not changes.worse(alert, member):
                 return self._changed(incident, changes.refreshed(incident, alert))
-            # The same firing, but not what it was: as one that begins to fire now.
-            at = alert.event_time
+            # The same firing, but not what it was.
         if not _fires(alert):
             return []
         quietly = alert.severity not in SERIOUS
         if incident is not None and incident.active:
             # Whatever its severity: it was here before.
             return self._take(self._with(incident, alert, quietly=quietly))
-        return self._quietly(alert) if quietly else self._take(self._home(incident, alert, at))
+        return self._quietly(alert) if quietly else self._take(self._home(incident, alert))
 
-    def _home(self, former: Incident | None, alert: Alert, at: int) -> Incident:
+    def _home(self, former: Incident | None, alert: Alert) -> Incident:
         """The incident of a serious alert, with it; the one it was in last is over."""
+        # It may have been silenced or lesser for long: for people it begins now.
+        at = alert.event_time
         if former is not None and self._comes_back(former, at):
             return changes.reopened(self.policy, former, alert, self._known(former, alert), at)
         related = self._related(alert, at)
