@@ -1,13 +1,12 @@
 """Response actions against a real ClickHouse and broker: logs, traces, windows, circuits."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 from avro_rows import store
+from incident_alerts import alert, at
 
 from inferwatch import compacted_topics
 from inferwatch.embedded.clickhouse import EmbeddedClickHouse
@@ -27,9 +26,6 @@ from inferwatch_streams.errors import ActionFailedError
 from inferwatch_streams.incidents.changes import opened
 from inferwatch_streams.incidents.policy import Policy
 from inferwatch_streams.incidents.response_action import Context, Surroundings
-
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-from incident_alerts import alert, at
 
 WINDOW = at(0) // 10_000_000 * 10_000_000
 CONTEXT = Context(replace(opened(Policy(), alert(), at(0)), hosts=("gpu-7",)), (alert(),), at(60))

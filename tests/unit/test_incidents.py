@@ -14,6 +14,7 @@ from inferwatch_schemas.wire import Encoder, decode
 from inferwatch_streams.alerts.alert import Alert
 from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.commands.command import Command
+from inferwatch_streams.incidents.correlation import MAX_ALERTS, MAX_WITH_LESSER
 from inferwatch_streams.incidents.incident import Event, Incident
 from inferwatch_streams.incidents.incidents import Incidents
 from inferwatch_streams.incidents.policy import Deadlines, Level, Placement, Policy
@@ -64,7 +65,11 @@ def test_silence_ends() -> None:
     """An alert that is told of only later opens an incident then."""
     incidents = Incidents(POLICY)
     assert incidents.alert(alert(silence_id="s")) == []
-    assert len(incidents.alert(alert(seconds=60, fired=0))) == 1
+    (opened,) = incidents.alert(alert(seconds=9000, fired=0))
+    # People could not have taken it before.
+    assert opened.acknowledge_by == at(9000) + POLICY.deadlines["P3"].acknowledge
+    (joined,) = incidents.alert(alert("latency", 9010))
+    assert joined.incident_id == opened.incident_id
 
 
 def test_joins_by_service() -> None:
@@ -105,6 +110,7 @@ def test_gets_worse() -> None:
     worse = alert(seconds=60, fired=0, severity="critical")
     (raised,) = incidents.alert(worse)
     assert (raised.priority, raised.transition) == ("P2", "priority")
+    assert raised.acknowledge_by == at(60) + POLICY.deadlines["P2"].acknowledge
     assert incidents.alert(worse) == []
     assert incidents.alert(alert()) == []
     incidents = Incidents(POLICY)
@@ -496,3 +502,20 @@ def test_lesser_heard_again() -> None:
         alert("errors", 3005, "resolved", fired=3004),
     ]
     assert lived(heard, {5: 3}) == lived(heard, {})
+
+
+def test_storm() -> None:
+    """An incident has so many alerts at most, the lesser fewer; then another opens."""
+    incidents = Incidents(POLICY)
+    for number in range(MAX_WITH_LESSER + 5):
+        incidents.alert(alert(f"lesser-{number}", 0, severity="low"))
+    for number in range(MAX_ALERTS):
+        incidents.alert(alert(f"rule-{number}", 1))
+    sizes = sorted(
+        (len(each.alerts), sum(member.serious for member in each.alerts)) for each in incidents
+    )
+    # The first took lesser ones until it had its share of them; the rest is in the second.
+    assert sizes == [
+        (105, MAX_ALERTS - (MAX_ALERTS - MAX_WITH_LESSER + 1)),
+        (MAX_ALERTS, MAX_ALERTS - MAX_WITH_LESSER + 1),
+    ]

@@ -92,33 +92,26 @@ def joined(
         alerts: All alerts of the incident that are known, this one among them.
         quietly: It comes as a possible cause only, and nobody is told.
     """
-    at, member = fires_since(alert), incident.member(alert.fingerprint)
+    since, member = fires_since(alert), incident.member(alert.fingerprint)
     others = tuple(each for each in incident.alerts if each.fingerprint != alert.fingerprint)
     found = _assessed(policy, replace(incident, alerts=(*others, _member(alert))), alerts)
     if member is None:
         how = "joined"
-    elif member.joined_at < at:
-        how = "fires again"
     else:
-        how, at = f"is {alert.severity} now", alert.event_time
-    text = f"{alert.rule} {how}: {alert.summary}"
-    # It may have fired before others, and comes with them only now.
-    now = max(at, *(each.joined_at for each in incident.alerts))
-    told = (Event(now, "joined", SELF, text), *_cause_told(incident, found, now))
+        how = "fires again" if member.joined_at < since else f"is {alert.severity} now"
+    # It may have fired long before, and comes only now.
+    at = max(alert.event_time, *(each.joined_at for each in incident.alerts))
+    line = Event(at, "joined", SELF, f"{alert.rule} {how}: {alert.summary}")
     changed = replace(
         found,
         event_time=max(incident.event_time, alert.event_time),
-        timeline=extended(incident.timeline, *told),
+        timeline=extended(incident.timeline, line, *_cause_told(incident, found, at)),
     )
+    cause = (alert.fingerprint, since, alert.severity)
     if found.priority != incident.priority:
-        changed = _raised(policy, incident, changed, at)
-        return transition(
-            _planned(policy, changed), "priority", (alert.fingerprint, at, alert.severity),
-            policy.targets(changed.escalation_level),
-        )  # fmt: skip
-    if quietly:
-        return changed
-    return transition(changed, "joined", (alert.fingerprint, at, alert.severity), ())
+        raised = _planned(policy, _raised(policy, incident, changed, at))
+        return transition(raised, "priority", cause, policy.targets(raised.escalation_level))
+    return changed if quietly else transition(changed, "joined", cause, ())
 
 
 def reopened(

@@ -6,8 +6,11 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
+from inferwatch_streams.incidents.incident import SERIOUS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from inferwatch_streams.alerts.alert import Alert
     from inferwatch_streams.incidents.incident import Incident
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Alerts of one incident; the next that belongs to it opens another.
 MAX_ALERTS: Final = 300
+#: Lesser ones leave room for those that an incident is made of.
+MAX_WITH_LESSER: Final = 100
 
 
 class Relation(IntEnum):
@@ -45,34 +50,40 @@ def placed(policy: Policy, host: str, service: str) -> bool:
 
 
 def relation(
-    policy: Policy, incident: Incident, members: Iterable[Alert], alert: Alert, at: int
+    policy: Policy, incident: Incident, environments: AbstractSet[str], alert: Alert, at: int
 ) -> Relation:
     """How an alert that fires since a time belongs to an incident, by all that it names.
 
     Args:
         policy: Says what runs where, and how near in time alerts must be.
         incident: The incident.
-        members: Its alerts, as far as they are known.
+        environments: Those that its alerts name.
         alert: The alert.
         at: Since when it fires.
     """
-    if len(incident.alerts) >= MAX_ALERTS or not _near(policy, incident, at):
+    most = MAX_ALERTS if alert.severity in SERIOUS else MAX_WITH_LESSER
+    if len(incident.alerts) >= most or not _near(policy, incident, at):
         return Relation.NONE
     labels = dict(alert.labels)
     found = _shared(policy, incident, labels)
     if found is Relation.NONE and policy.unplaced and _unplaced(policy, incident, alert):
         found = Relation.TIME
-    if found is Relation.NONE or not labels.get("environment"):
-        return found
     # Two environments have nothing to do with each other, whatever else they have in common.
-    others = {dict(member.labels).get("environment") for member in members} - {None, ""}
-    return found if not others or labels["environment"] in others else Relation.NONE
+    apart = environments and labels.get("environment") and labels["environment"] not in environments
+    return Relation.NONE if apart else found
+
+
+def environments_of(alerts: Iterable[Alert]) -> AbstractSet[str]:
+    """The environments that alerts name."""
+    return {
+        value for alert in alerts for name, value in alert.labels if name == "environment" and value
+    }
 
 
 def _near(policy: Policy, incident: Incident, at: int) -> bool:
     # Lesser ones that come and go do not make it last.
     serious = [member.joined_at for member in incident.alerts if member.serious]
-    last = max(serious, default=newest(incident))
+    last = max(incident.opened_at, *serious)
     return abs(at - last) <= policy.window or incident.opened_at <= at <= last
 
 

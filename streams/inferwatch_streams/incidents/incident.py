@@ -108,7 +108,7 @@ class Incident:
         probable_cause: What most likely led to it, for people.
         cause_fingerprint: The alert that says so.
         runbook_url: Where it says what to do.
-        opened_at: When its first alert fired.
+        opened_at: When it began: when people were first to hear of an alert of it.
         acknowledge_by: By when somebody is to take it.
         resolve_by: By when it is to be over.
         acknowledged_at: When somebody took it.
@@ -208,9 +208,9 @@ _LISTS: Final = ("services", "models", "hosts", "targets")
 _CONVERTED: Final = {*_TIMES, *_LISTS, "alerts", "actions", "timeline"}
 
 
-def incident_id_of(fingerprint: str, fired_at: int) -> str:
-    """Name of the incident that an alert opened which fires since a time."""
-    return _digest("incident", fingerprint, fired_at)
+def incident_id_of(fingerprint: str, opened_at: int) -> str:
+    """Name of the incident that an alert opened at a time."""
+    return _digest("incident", fingerprint, opened_at)
 
 
 def transition_of(incident_id: str, transition: str, *cause: str | int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from inferwatch_streams.alerts import alert as alerts
 from inferwatch_streams.incidents import changes
 from inferwatch_streams.incidents.changes import fires_since
-from inferwatch_streams.incidents.correlation import Relation, newest, relation
+from inferwatch_streams.incidents.correlation import Relation, environments_of, newest, relation
 from inferwatch_streams.incidents.escalation import due
 from inferwatch_streams.incidents.incident import SERIOUS
 from inferwatch_streams.incidents.orders import obeyed
@@ -95,25 +95,26 @@ class Incidents:
     def alert(self, alert: Alert) -> list[Incident]:
         """Take the next state of an alert; returns the incident to write, if any."""
         self.remember(alert)
-        incident, at = self._incidents.get(self._of.get(alert.fingerprint, "")), fires_since(alert)
+        incident = self._incidents.get(self._of.get(alert.fingerprint, ""))
         member = None if incident is None else incident.member(alert.fingerprint)
-        if incident is not None and member is not None and at <= member.joined_at:
-            if at < member.joined_at:
+        if incident is not None and member is not None and fires_since(alert) <= member.joined_at:
+            if fires_since(alert) < member.joined_at:
                 return []
             if not _fires(alert) or not changes.worse(alert, member):
                 return self._changed(incident, changes.refreshed(incident, alert))
-            # The same firing, but not what it was: as one that begins to fire now.
-            at = alert.event_time
+            # The same firing, but not what it was.
         if not _fires(alert):
             return []
         quietly = alert.severity not in SERIOUS
         if incident is not None and incident.active:
             # Whatever its severity: it was here before.
             return self._take(self._with(incident, alert, quietly=quietly))
-        return self._quietly(alert) if quietly else self._take(self._home(incident, alert, at))
+        return self._quietly(alert) if quietly else self._take(self._home(incident, alert))
 
-    def _home(self, former: Incident | None, alert: Alert, at: int) -> Incident:
+    def _home(self, former: Incident | None, alert: Alert) -> Incident:
         """The incident of a serious alert, with it; the one it was in last is over."""
+        # It may have been silenced or lesser for long: for people it begins now.
+        at = alert.event_time
         if former is not None and self._comes_back(former, at):
             return changes.reopened(self.policy, former, alert, self._known(former, alert), at)
         related = self._related(alert, at)
@@ -163,13 +164,14 @@ class Incidents:
         All in one record: a process that dies after it has written all or nothing.
         """
         self.put(incident)
-        for lesser in sorted(
-            self._lesser.values(), key=lambda each: (each.started_at, each.fingerprint)
-        ):
-            found = self._relation(incident, lesser, fires_since(lesser))
-            if self._free(lesser) and found is not Relation.NONE:
+        environments = environments_of(self.members(incident))
+        free = [each for each in self._lesser.values() if self._free(each)]
+        for lesser in sorted(free, key=lambda each: (each.started_at, each.fingerprint)):
+            at = fires_since(lesser)
+            if relation(self.policy, incident, environments, lesser, at) is not Relation.NONE:
                 incident = self._with(incident, lesser, quietly=True)
                 self.put(incident)
+                environments |= environments_of([lesser])
         return [incident]
 
     def _with(self, incident: Incident, alert: Alert, *, quietly: bool) -> Incident:
@@ -216,7 +218,8 @@ class Incidents:
         return self._incidents[max(found)[2]] if found else None
 
     def _relation(self, incident: Incident, alert: Alert, at: int) -> Relation:
-        return relation(self.policy, incident, self.members(incident), alert, at)
+        environments = environments_of(self.members(incident))
+        return relation(self.policy, incident, environments, alert, at)
 
     def members(self, incident: Incident) -> Iterable[Alert]:
         """The alerts of an incident, as far as they are known."""

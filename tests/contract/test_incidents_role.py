@@ -1,7 +1,6 @@
 """The role incidents as a process: alerts in, an incident out, and killed during an action."""
 
 import asyncio
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from incident_alerts import alert, command
 from pipeline import Stack, wait_until
 
 from inferwatch import compacted_topics
@@ -20,9 +20,6 @@ from inferwatch_streams.alerts.alert import Alert
 from inferwatch_streams.incidents.incident import Incident
 from inferwatch_streams.leading.partition_log import PartitionLog
 from inferwatch_streams.leading.state_topic import StateTopic
-
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-from incident_alerts import alert, command
 
 SECONDS = 40.0
 POLICY = """
