@@ -1,0 +1,335 @@
+"""What one channel has still to tell, and when: grouping, waits, repeats, limits. Pure.
+
+A group's messages go out one after the other, so that no later change overtakes an earlier one.
+Times are seconds of a monotonic clock that is passed in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from inferwatch_streams.notifications.message import Message, message_id, severity_rank
+from inferwatch_streams.notifications.notice import ACKNOWLEDGED, FIRING, RESOLVED, UPDATED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from inferwatch_streams.notifications.notice import Notice
+
+NEVER: Final = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When a group is told, in seconds; named as in Alertmanager.
+
+    Attributes:
+        group_wait: From its first change to its first message.
+        group_interval: From one message to the next with other changes.
+        repeat_interval: From one message to saying again what still holds; ``NEVER`` for not.
+    """
+
+    group_wait: float = 0.0
+    group_interval: float = 0.0
+    repeat_interval: float = NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much a channel is sent: so many messages in so many seconds, and all of them at once."""
+
+    messages: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a channel is told.
+
+    Attributes:
+        limit: Most messages.
+        in_flight: Most messages on their way at once.
+        give_up_seconds: For how long a message is tried from when it was due.
+        one_by_one: Whether a message tells one notice alone.
+        mirrors: Whether every message shows all that holds, silenced or not, as a copy of our
+            state, and not only news.
+    """
+
+    limit: Limit
+    in_flight: int = 8
+    give_up_seconds: float = 600.0
+    one_by_one: bool = False
+    mirrors: bool = False
+
+
+@dataclass(slots=True)
+class _Member:
+    """One alert or incident of a group.
+
+    Attributes:
+        latest: Its newest notice.
+        told: Whether the last that people were told is that it holds.
+        maybe_told: Whether a process before this one may have told so, and not recorded it.
+        pending: What is still to be told, in order.
+    """
+
+    latest: Notice
+    told: bool = False
+    maybe_told: bool = False
+    pending: list[Notice] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Group:
+    key: str
+    timing: Timing
+    members: dict[str, _Member] = field(default_factory=dict)
+    ready: float = NEVER
+    sent_at: float | None = None
+    repeats: int = 0
+    flying: Message | None = None
+
+
+class Outbox:
+    """The groups of one channel."""
+
+    def __init__(self, manner: Manner) -> None:
+        self._manner = manner
+        self._groups: dict[str, _Group] = {}
+        self._flying = 0
+        self._sent: deque[float] = deque()
+        self._held_until = 0.0
+
+    def restore(self, notice: Notice, group: str, timing: Timing, now: float, age: float) -> None:
+        """Take in a notice that was told before this process began.
+
+        Args:
+            notice: It.
+            group: Its group.
+            timing: Of the group.
+            now: The time.
+            age: How long ago it was, in seconds of event time.
+        """
+        place = self._group(group, timing)
+        member = place.members.get(notice.subject)
+        if notice.state == RESOLVED:
+            place.members.pop(notice.subject, None)
+            if not place.members:
+                self._groups.pop(group, None)
+            return
+        told = not notice.muted or (member is not None and member.told)
+        place.members[notice.subject] = _Member(notice, told)
+        if told:
+            # As if it had been said again at every interval: a restart does not start that anew.
+            repeats, into = divmod(max(0.0, age), timing.repeat_interval)
+            place.repeats = int(repeats) + 1
+            place.sent_at = now - into
+
+    def add(
+        self,
+        notice: Notice,
+        group: str,
+        timing: Timing,
+        now: float,
+        *,
+        maybe_told: bool = False,
+    ) -> None:
+        """Take in a notice: it goes out when its group's time has come, or is not needed.
+
+        Args:
+            notice: It.
+            group: Its group.
+            timing: Of the group.
+            now: The time.
+            maybe_told: Whether a process before this one may have told it, and not recorded it. It
+                is told again, and that it ended in any case: else it would seem to last for ever.
+        """
+        place = self._group(group, timing)
+        member = place.members.get(notice.subject)
+        if member is None:
+            member = place.members[notice.subject] = _Member(notice)
+        changed = member.latest.notice_id != notice.notice_id
+        member.latest = notice
+        if notice.state == RESOLVED:
+            _resolve(place, member, notice)
+        elif notice.muted:
+            # Silenced before it was said.
+            member.pending = [one for one in member.pending if one.state == RESOLVED]
+        elif changed or not (member.pending or _stands(place, member)):
+            _append(member, notice)
+        else:
+            member.pending = [
+                notice if one.notice_id == notice.notice_id else one for one in member.pending
+            ]
+        member.maybe_told |= maybe_told and not notice.muted and notice.state != RESOLVED
+        self._forget(place)
+        self._schedule(place, now)
+
+    def forget(self, subject: str) -> None:
+        """Tell nothing more of a subject, which is gone."""
+        for place in [one for one in self._groups.values() if subject in one.members]:
+            del place.members[subject]
+            self._forget(place)
+
+    def due(self, now: float) -> Message | None:
+        """The next message that is to be sent now; it is on its way until ``finish``."""
+        if self._flying >= self._manner.in_flight or now < self._allowed_at(now):
+            return None
+        ready = [
+            one for one in self._groups.values()
+            if one.flying is None and self._time_of(one) <= now
+        ]  # fmt: skip
+        if not ready:
+            return None
+        # Where a limit makes some wait, it is not the worst.
+        place = min(ready, key=lambda one: (-_rank(one), self._time_of(one)))
+        message = self._message(place, self._time_of(place))
+        place.flying = message
+        place.ready = NEVER
+        sent = {one.notice_id for one in message.notices}
+        for member in place.members.values():
+            member.pending = [one for one in member.pending if one.notice_id not in sent]
+        self._flying += 1
+        self._sent.append(now)
+        return message
+
+    def finish(self, message: Message, now: float) -> None:
+        """It was delivered, or given up; a later one of its group may go."""
+        place = self._groups[message.group]
+        place.flying = None
+        place.sent_at = now
+        place.repeats = message.repeat + 1
+        self._flying -= 1
+        for notice in message.notices:
+            member = place.members.get(notice.subject)
+            if member is not None:
+                member.told = notice.state != RESOLVED
+                member.maybe_told &= member.told
+        self._forget(place)
+        self._schedule(place, now)
+
+    def hold(self, until: float) -> None:
+        """Send nothing before a time: the channel asked for it."""
+        self._held_until = max(self._held_until, until)
+
+    def next_at(self, now: float) -> float:
+        """When ``due`` may have a message again; ``NEVER`` where only news can change that."""
+        if self._flying >= self._manner.in_flight:
+            return NEVER
+        times = [self._time_of(one) for one in self._groups.values() if one.flying is None]
+        return max(min(times, default=NEVER), self._allowed_at(now))
+
+    def unsettled(self) -> Iterator[Notice]:
+        """The notices that were taken in and neither delivered nor given up."""
+        for place in self._groups.values():
+            if place.flying is not None and not place.flying.repeat:
+                yield from place.flying.notices
+            for member in place.members.values():
+                yield from member.pending
+
+    def _group(self, key: str, timing: Timing) -> _Group:
+        place = self._groups.get(key)
+        if place is None:
+            place = self._groups[key] = _Group(key, timing)
+        return place
+
+    def _schedule(self, place: _Group, now: float) -> None:
+        if not any(member.pending for member in place.members.values()):
+            place.ready = NEVER
+        elif place.ready == NEVER:
+            wait = place.timing.group_wait
+            if place.sent_at is not None:
+                wait = max(0.0, place.sent_at + place.timing.group_interval - now)
+            place.ready = now + wait
+
+    def _time_of(self, place: _Group) -> float:
+        """When a group's next message is due."""
+        if place.sent_at is None or not self._holding(place):
+            return place.ready
+        return min(place.ready, place.sent_at + place.timing.repeat_interval)
+
+    def _holding(self, place: _Group) -> tuple[Notice, ...]:
+        """What a repeat would say: what was told and still holds, and nobody has taken."""
+        return tuple(
+            member.latest
+            for member in place.members.values()
+            if member.told
+            and member.latest.state != RESOLVED
+            and (self._manner.mirrors or _nobody_has_it(member.latest))
+        )
+
+    def _message(self, place: _Group, due_at: float) -> Message:
+        changed = [one for member in place.members.values() for one in member.pending]
+        changed.sort(key=lambda one: one.at)
+        if self._manner.one_by_one:
+            changed = changed[:1]
+        repeat = 0 if changed else max(1, place.repeats)
+        notices = tuple(changed) or self._holding(place)
+        active = tuple(
+            member.latest
+            for member in place.members.values()
+            if member.latest.state != RESOLVED and (member.told or member.pending)
+        )
+        return Message(
+            message_id=message_id(notices, repeat),
+            group=place.key,
+            notices=notices,
+            active=active,
+            repeat=repeat,
+            deadline=due_at + self._manner.give_up_seconds,
+        )
+
+    def _forget(self, place: _Group) -> None:
+        for subject, member in list(place.members.items()):
+            over = member.latest.state == RESOLVED and not member.pending
+            if over and not member.told and not _flies(place, subject):
+                del place.members[subject]
+        if not place.members and place.flying is None:
+            self._groups.pop(place.key, None)
+
+    def _allowed_at(self, now: float) -> float:
+        limit = self._manner.limit
+        while self._sent and self._sent[0] + limit.seconds <= now:
+            self._sent.popleft()
+        full = len(self._sent) >= limit.messages
+        return max(self._held_until, self._sent[0] + limit.seconds if full else 0.0)
+
+
+def _nobody_has_it(notice: Notice) -> bool:
+    return notice.state == FIRING and not notice.muted
+
+
+def _flies(place: _Group, subject: str) -> bool:
+    return place.flying is not None and any(one.subject == subject for one in place.flying.notices)
+
+
+def _stands(place: _Group, member: _Member) -> bool:
+    """Whether people believe that it holds, once they have what is on its way to them."""
+    on_its_way = [] if place.flying is None else place.flying.notices
+    said = [one for one in on_its_way if one.subject == member.latest.subject]
+    return said[-1].state != RESOLVED if said else member.told
+
+
+def _resolve(place: _Group, member: _Member, notice: Notice) -> None:
+    """Add that it ended, unless people never heard that it began."""
+    if not member.maybe_told:
+        # What was not said yet is not said any more.
+        member.pending = [one for one in member.pending if one.state == RESOLVED]
+    last = member.pending[-1].state if member.pending else None
+    if last is None and not (member.maybe_told or _stands(place, member)):
+        return
+    if last != RESOLVED:
+        member.pending.append(notice)
+
+
+def _rank(place: _Group) -> int:
+    return max((severity_rank(one.latest.severity) for one in place.members.values()), default=0)
+
+
+def _append(member: _Member, notice: Notice) -> None:
+    """Add to what is to be told; of updates of an incident, the newest says it all."""
+    if notice.state in (UPDATED, ACKNOWLEDGED):
+        member.pending = [one for one in member.pending if one.state != notice.state]
+    member.pending.append(notice)
