@@ -70,8 +70,8 @@ class Emitter:
             self._producer.poll(0)
             await asyncio.sleep(POLL_SECONDS)
 
-    def send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
-        """Queue a record; waits for room where the queue is full.
+    def send(self, topic: str, key: bytes, value: bytes | None, headers: Headers) -> None:
+        """Queue a record, without a value where that is None; waits for room in a full queue.
 
         Raises:
             EmitError: The client refuses the record.

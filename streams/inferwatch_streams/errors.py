@@ -23,3 +23,15 @@ class MatcherError(StreamsError):
 
 class ConfigurationError(StreamsError):
     """A file of configuration cannot be used; the message names file, line and field."""
+
+
+class LeadingError(StreamsError):
+    """This worker does not lead: it has to take over anew, or another one has."""
+
+
+class TakeOverError(LeadingError):
+    """The state topic could not be claimed and read in time; it may be tried again."""
+
+
+class SupersededError(LeadingError):
+    """Another worker has claimed the state topic, or what became of a record is unknown."""

@@ -1,6 +1,7 @@
 """A member of a consumer group, to be killed: prints its partitions after each assignment.
 
-Arguments: bootstrap servers, group, topic, session timeout in milliseconds.
+Arguments: bootstrap servers, group, topic, session timeout in milliseconds, and ``one`` where one
+member is to have all partitions.
 """
 
 import asyncio
@@ -9,6 +10,9 @@ import sys
 from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+
+from inferwatch_streams.leading.assignor import OneLeader
 
 
 class Printer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
@@ -23,11 +27,13 @@ class Printer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships
         sys.stdout.flush()
 
 
-async def main(servers: str, group: str, topic: str, session_timeout_ms: int) -> None:
+async def main(servers: str, group: str, topic: str, session_timeout_ms: int, *one: str) -> None:
     """Belong to the group until killed."""
+    assignor = OneLeader() if one else RoundRobinPartitionAssignor
     consumer = AIOKafkaConsumer(
         bootstrap_servers=servers,
         group_id=group,
+        partition_assignment_strategy=[assignor],
         session_timeout_ms=session_timeout_ms,
         heartbeat_interval_ms=session_timeout_ms // 4,
     )
@@ -38,4 +44,4 @@ async def main(servers: str, group: str, topic: str, session_timeout_ms: int) ->
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), *sys.argv[5:]))

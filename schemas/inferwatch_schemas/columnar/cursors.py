@@ -112,6 +112,10 @@ class Cursors:
             if now > since + ARRIVAL_SECONDS and not self._read_again:
                 self._report(at, positions[at])
 
+    def position(self, at: TopicPartition) -> int | None:
+        """Offset up to which a partition was processed; None where it is not assigned."""
+        return self._positions.get(at)
+
     def accepts(self, chunk: Chunk) -> bool:
         """Whether the chunk is the next of its partition; a hole leads to ``read_again``."""
         at = (chunk.topic, chunk.partition)

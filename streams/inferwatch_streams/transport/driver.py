@@ -107,7 +107,8 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         conf = self.app.conf
-        self._assignor = RoundRobinPartitionAssignor
+        # Of roles that one worker leads, the app declares another.
+        self._assignor = getattr(self.app, "group_assignor", RoundRobinPartitionAssignor)
         return aiokafka.AIOKafkaConsumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,
