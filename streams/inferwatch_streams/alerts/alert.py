@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from inferwatch_streams.alerts.memory import Memory
 from inferwatch_streams.instants import micros_or_none
 
 if TYPE_CHECKING:
@@ -81,6 +82,27 @@ class Alert:
     def told(self) -> bool:
         """Whether people are to hear of it: nothing keeps it from them."""
         return self.silence_id is None and self.inhibited_by is None
+
+    @property
+    def memory(self) -> Memory:
+        """What the state machine keeps in the details."""
+        return Memory.of_details(self.details)[0]
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """What the rule told in the details: windows, burn rates, baseline."""
+        return Memory.of_details(self.details)[1]
+
+    @property
+    def notification_id(self) -> str | None:
+        """What people are told once of: another id is another thing to tell; None is nothing.
+
+        It is the ``transition_id`` where people are told of the change of status itself. It differs
+        from that where they are told again of what goes on (the end of a silence), and is None
+        while they are not to be told: pending, silenced, inhibited, flapping, or the end of what
+        they never heard of.
+        """
+        return self.memory.notification_id
 
     @property
     def matched(self) -> dict[str, str]:
