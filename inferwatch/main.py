@@ -64,6 +64,10 @@ COMMANDS = (
         "inferwatch.commands.controls:app",
     ),
     Deferred(
+        "notify", STEER, "Check the file of notifications, and try its channels.",
+        "inferwatch.commands.notify:app",
+    ),
+    Deferred(
         "topics", SET_UP, "Create and list the Kafka topics.",
         "inferwatch.commands.topics:app",
     ),

@@ -11,7 +11,7 @@ from inferwatch_streams.errors import MatcherError
 from inferwatch_streams.notifications import durations
 from inferwatch_streams.notifications.channels.kinds import DEFAULT_RESEND, KINDS, secrets_of
 from inferwatch_streams.notifications.file_schema import FILE_SCHEMA
-from inferwatch_streams.notifications.outbox import Limit, Manner, Timing
+from inferwatch_streams.notifications.manner import Limit, Manner, Timing
 from inferwatch_streams.notifications.routing import Route, Routing, Taste
 from inferwatch_streams.notifications.secret import SCHEMA as SECRET
 from inferwatch_streams.notifications.secret import SecretError, find_secret
@@ -137,7 +137,7 @@ def configuration_of(
     problems: list[Problem] = []
     shared = file.data.get("templates", {})
     channels = {}
-    for name, given in file.data["channels"].items():
+    for name in file.data["channels"]:
         channel, wrong = _channel(file, name, shared, environment)
         problems += wrong
         if channel is not None:

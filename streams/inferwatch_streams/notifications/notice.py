@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FIRING, ACKNOWLEDGED, UPDATED, RESOLVED = "firing", "acknowledged", "updated", "resolved"
 STATES: Final = (FIRING, ACKNOWLEDGED, UPDATED, RESOLVED)
@@ -21,7 +24,8 @@ class Origin:
         offset: Its offset.
         timestamp: Kafka's timestamp, in milliseconds since 1970 (UTC).
         key: Its key.
-        value: Its value.
+        schema: Name of its schema.
+        record: What it says.
     """
 
     topic: str
@@ -29,8 +33,9 @@ class Origin:
     partition: int
     offset: int
     timestamp: int
-    key: bytes
-    value: bytes
+    key: str
+    schema: str
+    record: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

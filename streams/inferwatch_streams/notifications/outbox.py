@@ -8,60 +8,17 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from inferwatch_streams.notifications.manner import NEVER
 from inferwatch_streams.notifications.message import Message, message_id, severity_rank
 from inferwatch_streams.notifications.notice import ACKNOWLEDGED, FIRING, RESOLVED, UPDATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from inferwatch_streams.notifications.manner import Manner, Timing
     from inferwatch_streams.notifications.notice import Notice
-
-NEVER: Final = float("inf")
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """When a group is told, in seconds; named as in Alertmanager.
-
-    Attributes:
-        group_wait: From its first change to its first message.
-        group_interval: From one message to the next with other changes.
-        repeat_interval: From one message to saying again what still holds; ``NEVER`` for not.
-    """
-
-    group_wait: float = 0.0
-    group_interval: float = 0.0
-    repeat_interval: float = NEVER
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """How much a channel is sent: so many messages in so many seconds, and all of them at once."""
-
-    messages: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a channel is told.
-
-    Attributes:
-        limit: Most messages.
-        in_flight: Most messages on their way at once.
-        give_up_seconds: For how long a message is tried from when it was due.
-        one_by_one: Whether a message tells one notice alone.
-        mirrors: Whether every message shows all that holds, silenced or not, as a copy of our
-            state, and not only news.
-    """
-
-    limit: Limit
-    in_flight: int = 8
-    give_up_seconds: float = 600.0
-    one_by_one: bool = False
-    mirrors: bool = False
 
 
 @dataclass(slots=True)
@@ -98,9 +55,15 @@ class Outbox:
     def __init__(self, manner: Manner) -> None:
         self._manner = manner
         self._groups: dict[str, _Group] = {}
+        # A subject stays in its group: one that another route takes meanwhile is still one.
+        self._group_of: dict[str, str] = {}
         self._flying = 0
         self._sent: deque[float] = deque()
         self._held_until = 0.0
+
+    def knows(self, subject: str) -> bool:
+        """Whether it holds something of a subject."""
+        return subject in self._group_of
 
     def restore(self, notice: Notice, group: str, timing: Timing, now: float, age: float) -> None:
         """Take in a notice that was told before this process began.
@@ -112,22 +75,20 @@ class Outbox:
             now: The time.
             age: How long ago it was, in seconds of event time.
         """
-        place = self._group(group, timing)
-        member = place.members.get(notice.subject)
         if notice.state == RESOLVED:
-            place.members.pop(notice.subject, None)
-            if not place.members:
-                self._groups.pop(group, None)
+            self.forget(notice.subject)
             return
-        told = not notice.muted or (member is not None and member.told)
-        place.members[notice.subject] = _Member(notice, told)
-        if told:
-            # As if it had been said again at every interval: a restart does not start that anew.
-            repeats, into = divmod(max(0.0, age), timing.repeat_interval)
-            place.repeats = int(repeats) + 1
-            place.sent_at = now - into
+        place, member = self._member(notice, group, timing)
+        member.latest = notice
+        if notice.muted:
+            return
+        member.told = True
+        # As if it had been said again at every interval: a restart does not start that anew.
+        repeats, into = divmod(max(0.0, age), place.timing.repeat_interval)
+        place.repeats = int(repeats) + 1
+        place.sent_at = now - into
 
-    def add(
+    def add(  # the last has a default
         self,
         notice: Notice,
         group: str,
@@ -140,16 +101,13 @@ class Outbox:
 
         Args:
             notice: It.
-            group: Its group.
+            group: Its group, unless its subject is in one already.
             timing: Of the group.
             now: The time.
             maybe_told: Whether a process before this one may have told it, and not recorded it. It
                 is told again, and that it ended in any case: else it would seem to last for ever.
         """
-        place = self._group(group, timing)
-        member = place.members.get(notice.subject)
-        if member is None:
-            member = place.members[notice.subject] = _Member(notice)
+        place, member = self._member(notice, group, timing)
         changed = member.latest.notice_id != notice.notice_id
         member.latest = notice
         if notice.state == RESOLVED:
@@ -164,14 +122,23 @@ class Outbox:
                 notice if one.notice_id == notice.notice_id else one for one in member.pending
             ]
         member.maybe_told |= maybe_told and not notice.muted and notice.state != RESOLVED
-        self._forget(place)
+        self._tidy(place)
         self._schedule(place, now)
+
+    def note(self, notice: Notice) -> None:
+        """Take in a notice that this channel is not told of: only what goes on changes."""
+        if notice.state == RESOLVED:
+            self.forget(notice.subject)
+        elif self.knows(notice.subject):
+            place = self._groups[self._group_of[notice.subject]]
+            place.members[notice.subject].latest = notice
 
     def forget(self, subject: str) -> None:
         """Tell nothing more of a subject, which is gone."""
-        for place in [one for one in self._groups.values() if subject in one.members]:
+        if self.knows(subject):
+            place = self._groups[self._group_of.pop(subject)]
             del place.members[subject]
-            self._forget(place)
+            self._tidy(place)
 
     def due(self, now: float) -> Message | None:
         """The next message that is to be sent now; it is on its way until ``finish``."""
@@ -207,7 +174,7 @@ class Outbox:
             if member is not None:
                 member.told = notice.state != RESOLVED
                 member.maybe_told &= member.told
-        self._forget(place)
+        self._tidy(place)
         self._schedule(place, now)
 
     def hold(self, until: float) -> None:
@@ -229,11 +196,10 @@ class Outbox:
             for member in place.members.values():
                 yield from member.pending
 
-    def _group(self, key: str, timing: Timing) -> _Group:
-        place = self._groups.get(key)
-        if place is None:
-            place = self._groups[key] = _Group(key, timing)
-        return place
+    def _member(self, notice: Notice, group: str, timing: Timing) -> tuple[_Group, _Member]:
+        key = self._group_of.setdefault(notice.subject, group)
+        place = self._groups.setdefault(key, _Group(key, timing))
+        return place, place.members.setdefault(notice.subject, _Member(notice))
 
     def _schedule(self, place: _Group, now: float) -> None:
         if not any(member.pending for member in place.members.values()):
@@ -281,11 +247,13 @@ class Outbox:
             deadline=due_at + self._manner.give_up_seconds,
         )
 
-    def _forget(self, place: _Group) -> None:
+    def _tidy(self, place: _Group) -> None:
+        """Let go of what has ended and was told, and of a group without members."""
         for subject, member in list(place.members.items()):
             over = member.latest.state == RESOLVED and not member.pending
-            if over and not member.told and not _flies(place, subject):
+            if over and not _flies(place, subject):
                 del place.members[subject]
+                del self._group_of[subject]
         if not place.members and place.flying is None:
             self._groups.pop(place.key, None)
 

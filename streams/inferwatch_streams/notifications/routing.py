@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from inferwatch_streams.alerts.matcher import all_match
+from inferwatch_streams.notifications.manner import Timing
 from inferwatch_streams.notifications.notice import ACKNOWLEDGED, INCIDENT, RESOLVED
-from inferwatch_streams.notifications.outbox import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
