@@ -58,8 +58,8 @@ def check(
     typer.echo(f"{path}: can be used.")
 
 
-@app.command()
-def test(
+@app.command("test")
+def tell_of_test(
     *,
     name: Annotated[str, typer.Argument(metavar="CHANNEL", help="Its name in the file.")],
     path: File,

@@ -27,6 +27,7 @@ from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.memory import keep_freed_memory
 from inferwatch_schemas.prometheus import serve_metrics
 from inferwatch_schemas.topics import TOPICS
+from inferwatch_streams.notifications.settings import NotificationsSettings
 from inferwatch_streams.settings import AggregationSettings
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from inferwatch_clickhouse.sink.factory import SinkApp
     from inferwatch_streams.factory import AggregationApp
+    from inferwatch_streams.notifications.factory import NotificationsApp
 
 CHECK_SECONDS: Final = 10.0
 
@@ -45,6 +47,7 @@ class Role(StrEnum):
 
     AGGREGATION = "aggregation"
     SINK = "sink"
+    NOTIFICATIONS = "notifications"
 
 
 class LogLevel(StrEnum):
@@ -61,7 +64,7 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     *,
     only: Annotated[
         Role | None,
-        typer.Option(help="Run one of the two; both run in one process without.", metavar="ROLE"),
+        typer.Option(help="Run one role; without, aggregation and sink in one process.", metavar="ROLE"),
     ] = None,
     metrics_port: Annotated[
         int | None,
@@ -96,9 +99,12 @@ def worker(  # noqa: PLR0913  # an option is a parameter
         registry_url=registry_url,
         clickhouse=clickhouse,
     )
+    notifications_settings = dataclasses.replace(
+        NotificationsSettings.from_environment(os.environ), kafka=kafka, registry_url=registry_url
+    )
     check_topics(kafka)
     check_connects(kafka)
-    apps: list[AggregationApp | SinkApp] = []
+    apps: list[AggregationApp | SinkApp | NotificationsApp] = []
     rehearsals: list[Callable[[], None]] = []
     # Faust is slow to import, and neither needed nor wanted before the checks have passed.
     if only in (None, Role.AGGREGATION):
@@ -114,6 +120,10 @@ def worker(  # noqa: PLR0913  # an option is a parameter
         check_migrated(clickhouse)
         apps.append(sink.create_app(sink_settings))
         rehearsals.append(landing.rehearse)
+    if only is Role.NOTIFICATIONS:
+        from inferwatch_streams.notifications import factory as notifications  # noqa: PLC0415  # as said above
+
+        apps.append(notifications.create_app(notifications_settings))
     health = Health(*(app.watchdog for app in apps))
     if metrics_port is not None:
         serve_metrics(metrics_port, health)

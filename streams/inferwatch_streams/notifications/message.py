@@ -40,10 +40,15 @@ class Message:
     deadline: float
 
     @property
+    def newest(self) -> tuple[Notice, ...]:
+        """Of each alert or incident its newest notice."""
+        return tuple({notice.subject: notice for notice in self.notices}.values())
+
+    @property
     def worst(self) -> Notice:
-        """The notice that matters most: the first that still holds, of the worst severity."""
+        """The newest notice that matters most: the first that still holds, of the worst severity."""
         return max(
-            self.notices, key=lambda one: (one.state != RESOLVED, severity_rank(one.severity))
+            self.newest, key=lambda one: (one.state != RESOLVED, severity_rank(one.severity))
         )
 
 

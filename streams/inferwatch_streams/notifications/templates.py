@@ -162,7 +162,7 @@ def context(notice: Notice, message: Message) -> dict[str, Any]:
         "news": notice.news,
         "runbook_url": notice.runbook_url,
         "acknowledge": acknowledging(notice),
-        "count": len(message.notices),
+        "count": len(message.newest),
         "repeat": message.repeat,
     }
 
