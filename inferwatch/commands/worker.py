@@ -122,8 +122,10 @@ def worker(  # noqa: PLR0913  # an option is a parameter
         rehearsals.append(landing.rehearse)
     if only is Role.NOTIFICATIONS:
         from inferwatch_streams.notifications import factory as notifications  # noqa: PLC0415  # as said above
+        from inferwatch_streams.notifications import rehearsal as telling  # noqa: PLC0415  # likewise
 
         apps.append(notifications.create_app(notifications_settings))
+        rehearsals.append(telling.rehearse)
     health = Health(*(app.watchdog for app in apps))
     if metrics_port is not None:
         serve_metrics(metrics_port, health)
