@@ -117,7 +117,10 @@ class Templates:
         template = self._own.get(name)
         if template is not None:
             try:
-                return str(template.render(values))
+                text = str(template.render(values))
+                if text.strip() or name == "link":
+                    return text
+                raise NotificationTemplateError("says nothing.")
             except Exception as error:  # noqa: BLE001  # a template may do anything; people must hear
                 metrics.TEMPLATE_FAILURES.inc()
                 log.warning(
