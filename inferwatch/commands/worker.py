@@ -64,7 +64,7 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     *,
     only: Annotated[
         Role | None,
-        typer.Option(help="Run one role; without, aggregation and sink in one process.", metavar="ROLE"),
+        typer.Option(help="Run this one; aggregation and sink without.", metavar="ROLE"),
     ] = None,
     metrics_port: Annotated[
         int | None,

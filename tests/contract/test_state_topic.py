@@ -131,7 +131,7 @@ def test_a_replaced_leader_s_records_count_for_nobody_and_are_mended(
         sleeper.produce(topic.name, None, "b", headers=[(EPOCH_HEADER, str(epoch).encode())])
         sleeper.produce(topic.name, b"nobody's", "c")
         assert sleeper.flush(SECONDS) == 0
-        await until(lambda: fenced(topic) == 5)  # noqa: PLR2004  # as many as the sleeper wrote
+        await until(lambda: fenced(topic) == 5)  # as many as the sleeper wrote
         await write(second)
         assert await state(third) == {"a": "1", "b": "1", "c": "2"}
 

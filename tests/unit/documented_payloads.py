@@ -1,7 +1,8 @@
 """JSON Schemas of what PagerDuty, Slack and Alertmanager take, written from their documentation.
 
 https://developer.pagerduty.com/docs/send-alert-event,
-https://docs.slack.dev/reference/block-kit/blocks and .../messaging/sending-messages-using-incoming-webhooks,
+https://docs.slack.dev/reference/block-kit/blocks,
+https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks,
 https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml.
 """
 

@@ -19,15 +19,17 @@ def test_the_default_says_all_that_one_needs_to_begin() -> None:
     told = words(message(notice()))
     assert told.title == "[FIRING] high: aa fails"
     assert told.texts == (
-        "aa fails\n"
-        "State: firing, high\n"
-        "Rule: ErrorRateHigh\n"
-        "Where: model=m-1, service=chat\n"
-        "Since: 2026-11-24 22:28:04Z (1s)\n"
-        "Value: 0.125 against 0.05, of 1200 samples\n"
-        "One in eight calls fails.\n"
-        "Runbook: https://runbooks.example/error-rate\n"
-        "Acknowledge: inferwatch alerts ack aa\n",
+        (
+            "aa fails\n"
+            "State: firing, high\n"
+            "Rule: ErrorRateHigh\n"
+            "Where: model=m-1, service=chat\n"
+            "Since: 2026-11-24 22:28:04Z (1s)\n"
+            "Value: 0.125 against 0.05, of 1200 samples\n"
+            "One in eight calls fails.\n"
+            "Runbook: https://runbooks.example/error-rate\n"
+            "Acknowledge: inferwatch alerts ack aa\n"
+        ),
     )
 
 
@@ -77,7 +79,8 @@ def test_what_cannot_be_a_template_is_refused(text: str) -> None:
 
 @given(
     state=st.sampled_from(STATES), title=st.text(), value=st.none() | st.floats(),
-    labels=st.dictionaries(st.text(min_size=1), st.text(), max_size=3), until=st.none() | st.just(AT),
+    labels=st.dictionaries(st.text(min_size=1), st.text(), max_size=3),
+    until=st.none() | st.just(AT),
 )  # fmt: skip
 def test_anything_can_be_told(
     state: str, title: str, value: float | None, labels: dict[str, str], until: int | None

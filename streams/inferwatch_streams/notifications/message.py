@@ -46,7 +46,7 @@ class Message:
 
     @property
     def worst(self) -> Notice:
-        """The newest notice that matters most: the first that still holds, of the worst severity."""
+        """The newest notice that matters most: one that still holds, of the worst severity."""
         return max(
             self.newest, key=lambda one: (one.state != RESOLVED, severity_rank(one.severity))
         )

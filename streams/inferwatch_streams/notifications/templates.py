@@ -117,16 +117,13 @@ class Templates:
         template = self._own.get(name)
         if template is not None:
             try:
-                text = str(template.render(values))
-                if text.strip() or name == "link":
-                    return text
-                raise NotificationTemplateError("says nothing.")
+                text, failure = str(template.render(values)), "says nothing"
             except Exception as error:  # noqa: BLE001  # a template may do anything; people must hear
-                metrics.TEMPLATE_FAILURES.inc()
-                log.warning(
-                    "template failed, the default one is used", template=name,
-                    error=type(error).__name__,
-                )  # fmt: skip
+                text, failure = "", type(error).__name__
+            if text.strip() or name == "link":
+                return text
+            metrics.TEMPLATE_FAILURES.inc()
+            log.warning("template failed, the default one is used", template=name, error=failure)
         return str(_DEFAULT[name].render(values))
 
 

@@ -27,9 +27,13 @@ def of_http_status(status: int, detail: str, wait_seconds: float | None = None) 
 
 
 def of_smtp_status(status: int, detail: str) -> Answer:
-    """The answer that an SMTP status is: 4yz may do better later (RFC 5321, section 4.2.1)."""
-    passing = 400 <= status < 500  # noqa: PLR2004  # as said above
-    return Answer(FAILED if passing else REFUSED, str(status), detail)
+    """The answer that an SMTP status is: 5yz refused, 4yz and what is none may do better later.
+
+    RFC 5321, section 4.2.1; smtplib says -1 of a reply that is no status.
+    """
+    if status < 400:  # noqa: PLR2004  # as said above
+        return Answer(FAILED, "garbage", detail)
+    return Answer(FAILED if status < 500 else REFUSED, str(status), detail)  # noqa: PLR2004  # likewise
 
 
 def told(text: str, secrets: Iterable[Secret]) -> str:
