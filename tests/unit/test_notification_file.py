@@ -122,19 +122,20 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
         "  repeat_interval: 0s\n",
     ) == [
         (
-            "n.yaml:2: channels.pd.routing_key: the variable UNSET is not set, or empty; set it to the "
-            "secret."
+            "n.yaml:2: channels.pd.routing_key: the variable UNSET is not set, or empty; set it "
+            "to the secret."
         ),
         "n.yaml:2: channels.pd.timeout: '0s' is no time at all; give more than that.",
-        "n.yaml:3: channels.ops.templates.text: is no template: Encountered unknown tag 'x'..",
+        "n.yaml:3: channels.ops.templates.text: is no template: Encountered unknown tag 'x'.",
         (
-            "n.yaml:3: channels.ops.templates.title: names nme, which a title does not have; there are "
-            "acknowledge, actor, count, description, duration, id, kind, labels, name, news, repeat, "
-            "runbook_url, samples, severity, since, state, threshold, title, until, value."
+            "n.yaml:3: channels.ops.templates.title: names nme, which a title does not have; there "
+            "are acknowledge, actor, count, description, duration, id, kind, labels, name, news, repeat, "
+            "runbook_url, samples, severity, since, state, threshold, title, until, "
+            "value."
         ),
         (
-            "n.yaml:4: channels.hook: the signing secret must be whsec_ and base64 of 24 to 64 bytes; "
-            "make one with: echo whsec_$(openssl rand -base64 32)"
+            "n.yaml:4: channels.hook: the signing secret must be whsec_ and base64 of 24 to 64 "
+            "bytes; make one with: echo whsec_$(openssl rand -base64 32)"
         ),
         "n.yaml:5: channels.both: has a webhook_url and a token; give one of them.",
         (
@@ -142,8 +143,8 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
             "https://github.com/caronc/apprise/wiki"
         ),
         (
-            "n.yaml:8: routes[0].channels[1]: 'nowhere' is no channel; there are: pd, ops, hook, both, "
-            "other."
+            "n.yaml:8: routes[0].channels[1]: 'nowhere' is no channel; there are: pd, ops, hook, "
+            "both, other."
         ),
         "n.yaml:9: routes[0].match[0]: 'severity~x' is no matcher; write as in service=\"chat\".",
         "n.yaml:10: routes[0].repeat_interval: '0s' would repeat without end.",

@@ -137,7 +137,7 @@ def _compiled(name: str, text: str) -> Any:
             )
         return _ENVIRONMENT.from_string(text)
     except TemplateError as error:
-        raise NotificationTemplateError(f"is no template: {error}.") from error
+        raise NotificationTemplateError(f"is no template: {str(error).rstrip('.')}.") from error
 
 
 def context(notice: Notice, message: Message) -> dict[str, Any]:
