@@ -172,7 +172,7 @@ def test_what_does_not_succeed_in_time_is_buried(tmp_path: Path) -> None:
     """After several attempts; and at once where the channel asks for more time than there is."""
 
     async def case() -> None:
-        options = "give_up_after: 200ms,"
+        options = "give_up_after: 600ms,"
         busy = [answering(429, "", "Retry-After: 3600")]
         async with telling(tmp_path, options, bad=[answering(500)], busy=busy) as told:
             told.take(notice("a"))
@@ -180,7 +180,7 @@ def test_what_does_not_succeed_in_time_is_buried(tmp_path: Path) -> None:
             letters = {letter[0]: letter[1:] for letter in told.letters.buried}
             assert letters["busy"] == ("a-firing-1", "429", 1)
             assert letters["bad"][:2] == ("a-firing-1", "500")
-            assert letters["bad"][2] > 2
+            assert letters["bad"][2] >= 2
 
     asyncio.run(case())
 

@@ -129,9 +129,9 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
         "n.yaml:3: channels.ops.templates.text: is no template: Encountered unknown tag 'x'.",
         (
             "n.yaml:3: channels.ops.templates.title: names nme, which a title does not have; there "
-            "are acknowledge, actor, count, description, duration, id, kind, labels, name, news, repeat, "
-            "runbook_url, samples, severity, since, state, threshold, title, until, "
-            "value."
+            "are acknowledge, actor, count, description, duration, id, kind, labels, "
+            "name, news, repeat, runbook_url, samples, severity, since, state, threshold, title, "
+            "until, value."
         ),
         (
             "n.yaml:4: channels.hook: the signing secret must be whsec_ and base64 of 24 to 64 "
