@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from alert_records import alert, write
 from confluent_kafka import Consumer, TopicPartition
 from pipeline import Worker, wait_until
 
 from inferwatch import dead_letters
-from inferwatch.embedded.broker import EmbeddedBroker
+from inferwatch.embedded.kafka import ApacheKafka
 from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import PinnedRegistry
@@ -63,10 +64,14 @@ def committed(kafka: KafkaSettings) -> int:
         consumer.close()
 
 
+@pytest.mark.kafka
 def test_a_killed_worker_s_successor_tells_the_rest(tmp_path: Path) -> None:
     """What was told and recorded once; what ended meanwhile as such; of the silenced, nothing."""
     (tmp_path / "n.yaml").write_text(FILE, encoding="utf-8")
-    with receiver() as (address, events), EmbeddedBroker(tmp_path / "broker") as broker:
+    with (
+        receiver() as (address, events),
+        ApacheKafka(tmp_path / "kafka", tmp_path) as broker,
+    ):
         kafka = KafkaSettings(broker.bootstrap_servers)
         TopicAdmin(kafka).create(TOPICS)
         leader = StateTopic(kafka, PinnedRegistry(), ALERTS, "test")
@@ -78,7 +83,7 @@ def test_a_killed_worker_s_successor_tells_the_rest(tmp_path: Path) -> None:
             "WRONG": f"{address}/hush",
             "KEY": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
             "INFERWATCH_NOTIFICATIONS_FILE": str(tmp_path / "n.yaml"),
-            "INFERWATCH_NOTIFICATIONS_SESSION_TIMEOUT_SECONDS": "3",
+            "INFERWATCH_NOTIFICATIONS_SESSION_TIMEOUT_SECONDS": "6",
         }
 
         def start(name: str) -> Worker:
