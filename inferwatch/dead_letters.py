@@ -1,23 +1,15 @@
 """Dead letters: reading their topic, choosing among them, publishing them where they came from."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Any, Final
 
-from confluent_kafka import (
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    Producer,
-    TopicPartition,
-)
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from inferwatch.topic_reading import messages
 from inferwatch_schemas import wire
-from inferwatch_schemas.admin import SILENT, TIMEOUT_SECONDS, Heard, TopicAdmin, kafka_errors
+from inferwatch_schemas.admin import SILENT, Heard, TopicAdmin
 from inferwatch_schemas.columnar.dead_letters import CUT
 from inferwatch_schemas.errors import (
     KafkaRefusedError,
@@ -33,9 +25,8 @@ ORIGIN_HEADER: Final = "inferwatch_replayed_from"
 # What stands in these letters is not the value of a record.
 NO_RECORD: Final = ("corrupt_batch", "tombstone")
 COMPACTED: Final = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
+GROUP: Final = "inferwatch-dead-letters"
 _POLL_SECONDS: Final = 0.2
-_POLL_RECORDS: Final = 500
-_LAST_LOOK_SECONDS: Final = 2.0
 _FLUSH_SECONDS: Final = 30.0
 
 
@@ -173,7 +164,7 @@ def read(
         RegistryUnavailableError: The registry did not answer.
     """
     seen = set()
-    for message in _messages(kafka, topic):
+    for message in messages(kafka, topic, GROUP):
         value = message.value()
         try:
             letter = letter_of(value if isinstance(value, bytes) else b"", registry)
@@ -183,56 +174,6 @@ def read(
         if choice.takes(letter) and letter.identity not in seen:
             seen.add(letter.identity)
             yield letter
-
-
-def _messages(kafka: KafkaSettings, topic: str) -> Iterator[Message]:
-    heard = Heard()
-    config: dict[str, Any] = {
-        **kafka.confluent(),
-        # A group must have a name; this one never commits, and is never joined.
-        "group.id": "inferwatch-dead-letters",
-        "enable.auto.commit": False,
-        "auto.offset.reset": "earliest",
-        "error_cb": heard,
-    }
-    with (
-        kafka_errors(kafka, lambda: heard.last),
-        closing(Consumer(config, logger=SILENT)) as consumer,
-    ):
-        metadata = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic]
-        if metadata.error is not None:
-            raise KafkaRefusedError(
-                f"Kafka at {kafka.bootstrap_servers} has no topic {topic} that can be read "
-                f"({metadata.error.str()}); run: inferwatch topics create"
-            )
-        position: dict[int, int] = {}
-        end: dict[int, int] = {}
-        for partition in metadata.partitions:
-            position[partition], end[partition] = consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=TIMEOUT_SECONDS
-            )
-        consumer.assign([TopicPartition(topic, part, start) for part, start in position.items()])
-        deadline = monotonic() + TIMEOUT_SECONDS
-        last_look: float | None = None
-        while True:
-            batch = consumer.consume(_POLL_RECORDS, timeout=_POLL_SECONDS)
-            for message in batch:
-                if (error := message.error()) is not None:
-                    raise KafkaException(error)
-                position[message.partition() or 0] = (message.offset() or 0) + 1
-                yield message
-            if all(position[part] >= end[part] for part in end):
-                # The embedded broker's end may be that of all but its last batch, so one more
-                # look; not for ever, as others may be writing.
-                last_look = last_look or monotonic() + _LAST_LOOK_SECONDS
-                if not batch or monotonic() >= last_look:
-                    return
-            elif batch:
-                deadline = monotonic() + TIMEOUT_SECONDS
-            elif monotonic() >= deadline:
-                raise KafkaUnavailableError(
-                    f"Kafka at {kafka.bootstrap_servers} sends no more of {topic}, which goes on."
-                )
 
 
 def replay(kafka: KafkaSettings, letters: Iterator[DeadLetter]) -> int:

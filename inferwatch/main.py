@@ -56,6 +56,10 @@ COMMANDS = (
         "inferwatch.commands.doctor:doctor",
     ),
     Deferred(
+        "alerts", STEER, "Look at alerts, take them, end them, and silence them.",
+        "inferwatch.commands.alerts:app",
+    ),
+    Deferred(
         "experiments", STEER, "Publish, list and stop A/B experiments.",
         "inferwatch.commands.experiments:app",
     ),
@@ -66,6 +70,10 @@ COMMANDS = (
     Deferred(
         "notify", STEER, "Check the file of notifications, and try its channels.",
         "inferwatch.commands.notify:app",
+    ),
+    Deferred(
+        "rules", STEER, "Check rules, print their JSON Schema, and show those that hold.",
+        "inferwatch.commands.rules:app",
     ),
     Deferred(
         "topics", SET_UP, "Create and list the Kafka topics.",

@@ -1,4 +1,4 @@
-"""``inferwatch worker``: run the aggregation, the sink, or both, until told to stop."""
+"""``inferwatch worker``: run some of the roles, or all, until told to stop."""
 
 import contextlib
 import dataclasses
@@ -16,10 +16,10 @@ import typer
 
 from inferwatch import options
 from inferwatch.errors import NotReadyError
+from inferwatch.roles import NEEDS_CLICKHOUSE, ROLES, Role, Servers
 from inferwatch_clickhouse import migrate
 from inferwatch_clickhouse.client import ClickHouse
 from inferwatch_clickhouse.settings import ClickHouseSettings
-from inferwatch_clickhouse.sink.settings import SinkSettings
 from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.faust import check_connects
 from inferwatch_schemas.health import Health
@@ -27,27 +27,13 @@ from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.memory import keep_freed_memory
 from inferwatch_schemas.prometheus import serve_metrics
 from inferwatch_schemas.topics import TOPICS
-from inferwatch_streams.notifications.settings import NotificationsSettings
-from inferwatch_streams.settings import AggregationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import faust
 
-    from inferwatch_clickhouse.sink.factory import SinkApp
-    from inferwatch_streams.factory import AggregationApp
-    from inferwatch_streams.notifications.factory import NotificationsApp
-
 CHECK_SECONDS: Final = 10.0
-
-
-class Role(StrEnum):
-    """What a worker does."""
-
-    AGGREGATION = "aggregation"
-    SINK = "sink"
-    NOTIFICATIONS = "notifications"
 
 
 class LogLevel(StrEnum):
@@ -63,9 +49,13 @@ class LogLevel(StrEnum):
 def worker(  # noqa: PLR0913  # an option is a parameter
     *,
     only: Annotated[
-        Role | None,
-        typer.Option(help="Run this one; aggregation and sink without.", metavar="ROLE"),
-    ] = None,
+        list[Role],
+        typer.Option(
+            default_factory=list,
+            help="Run this one alone; may be given again. All run in one process without.",
+            metavar="ROLE",
+        ),
+    ],
     metrics_port: Annotated[
         int | None,
         typer.Option(
@@ -80,56 +70,31 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     registry_url: options.RegistryUrl = None,
     clickhouse: options.ClickHouse,
 ) -> None:
-    """Count events into exact windows (aggregation) and land every topic in ClickHouse (sink).
+    """Count events (aggregation), land them (sink), alert (rules), and tell people (notifications).
 
-    Start as many as you like: they share the partitions, and any of them may be killed at any
-    time. Further settings are variables: INFERWATCH_AGGREGATION_* and INFERWATCH_SINK_*.
+    Start as many as you like: those of aggregation and sink share the partitions, of the others one
+    leads and the rest stand by, and any of them may be killed at any time. Further settings are
+    variables: INFERWATCH_AGGREGATION_*, INFERWATCH_SINK_*, INFERWATCH_RULES_* and
+    INFERWATCH_NOTIFICATIONS_*.
     """
     keep_freed_memory()
     # Until Faust handles it: as a container's first process, Python heeds no SIGTERM by itself.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _set_up_logging(log_level)
     # What is set wrongly is told before anything is asked.
-    aggregation_settings = dataclasses.replace(
-        AggregationSettings.from_environment(os.environ), kafka=kafka, registry_url=registry_url
-    )
-    sink_settings = dataclasses.replace(
-        SinkSettings.from_environment(os.environ),
-        kafka=kafka,
-        registry_url=registry_url,
-        clickhouse=clickhouse,
-    )
-    notifications_settings = dataclasses.replace(
-        NotificationsSettings.from_environment(os.environ), kafka=kafka, registry_url=registry_url
-    )
+    roles = list(dict.fromkeys(only)) or list(Role)
+    servers = Servers(kafka, registry_url, clickhouse)
+    makes = [ROLES[role](servers) for role in roles]
     check_topics(kafka)
     check_connects(kafka)
-    apps: list[AggregationApp | SinkApp | NotificationsApp] = []
-    rehearsals: list[Callable[[], None]] = []
-    # Faust is slow to import, and neither needed nor wanted before the checks have passed.
-    if only in (None, Role.AGGREGATION):
-        from inferwatch_streams import factory as aggregation  # noqa: PLC0415  # as said above
-        from inferwatch_streams import rehearsal as counting  # noqa: PLC0415  # likewise
-
-        apps.append(aggregation.create_app(aggregation_settings))
-        rehearsals.append(counting.rehearse)
-    if only in (None, Role.SINK):
-        from inferwatch_clickhouse.sink import factory as sink  # noqa: PLC0415  # as said above
-        from inferwatch_clickhouse.sink import rehearsal as landing  # noqa: PLC0415  # likewise
-
+    if NEEDS_CLICKHOUSE & {*roles}:
         check_migrated(clickhouse)
-        apps.append(sink.create_app(sink_settings))
-        rehearsals.append(landing.rehearse)
-    if only is Role.NOTIFICATIONS:
-        from inferwatch_streams.notifications import factory as notifications  # noqa: PLC0415  # as said above
-        from inferwatch_streams.notifications import rehearsal as telling  # noqa: PLC0415  # likewise
-
-        apps.append(notifications.create_app(notifications_settings))
-        rehearsals.append(telling.rehearse)
+    made = [make() for make in makes]
+    apps = [each.app for each in made]
     health = Health(*(app.watchdog for app in apps))
     if metrics_port is not None:
         serve_metrics(metrics_port, health)
-    _warm_up(rehearsals)
+    _warm_up([each.rehearse for each in made])
     _run(apps, log_level, health)
 
 

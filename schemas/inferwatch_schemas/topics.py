@@ -32,6 +32,7 @@ class Topic:
         about: One sentence for ``inferwatch topics list``.
         every_change_ms: In a compacted topic, how long every change of a key stays, in
             milliseconds, for readers that want each and not only the newest.
+        landed: Whether the sink stores it in ClickHouse.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Topic:
     aggregated: bool
     about: str
     every_change_ms: int = 0
+    landed: bool = True
 
     def subject(self, schema: str) -> str:
         """Registry subject of one of its schemas.
@@ -141,6 +143,11 @@ AGGREGATES: Final = Topic(
     4, 3 * DAY_MS, "delete", 1024 * KIB,
     published=False, aggregated=False, about="A block's share of one window of a signal.",
 )  # fmt: skip
+TOTALS: Final = Topic(
+    "inferwatch.totals", "partition of the aggregates, or log, group and slot",
+    ("total", "checkpoint"), 1, FOR_EVER, "compact", 1024 * KIB,
+    published=False, aggregated=False, about="What the rules know of the past days.", landed=False,
+)  # fmt: skip
 DEAD_LETTERS: Final = Topic(
     "inferwatch.dead_letters", "source topic", ("dead_letter",), 1, 30 * DAY_MS, "delete",
     4096 * KIB,
@@ -150,10 +157,12 @@ DEAD_LETTERS: Final = Topic(
 
 TOPICS: Final = (
     REQUESTS, RESOURCES, EXPOSURES, CONVERSIONS, LOGS, SPANS, EVALUATIONS, DEVICE_EVENTS,
-    EXPERIMENTS, CONTROLS, PRODUCER_ENDS, ALERTS, INCIDENTS, COMMANDS, AGGREGATES, DEAD_LETTERS,
+    EXPERIMENTS, CONTROLS, PRODUCER_ENDS, ALERTS, INCIDENTS, COMMANDS, AGGREGATES, TOTALS,
+    DEAD_LETTERS,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in TOPICS}
 PUBLISHED: Final = tuple(topic for topic in TOPICS if topic.published)
+LANDED: Final = tuple(topic for topic in TOPICS if topic.landed)
 AGGREGATED: Final = tuple(topic for topic in TOPICS if topic.aggregated)
 
 

@@ -35,3 +35,7 @@ class TakeOverError(LeadingError):
 
 class SupersededError(LeadingError):
     """Another worker has claimed the state topic, or what became of a record is unknown."""
+
+
+class RuleFailedError(StreamsError):
+    """A rule could not be evaluated; others go on."""

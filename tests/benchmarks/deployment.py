@@ -36,7 +36,11 @@ WARM_SECONDS = 240.0
 CURRENT_SECONDS = 3.0
 POLL_SECONDS = 0.2
 # A metric of each role that tells of a partition.
-SHOWN = {"aggregation": "inferwatch_floor", "sink": "inferwatch_sink_position"}
+SHOWN = {
+    "aggregation": "inferwatch_floor",
+    "sink": "inferwatch_sink_position",
+    "rules": "inferwatch_rules_lag_records",
+}
 
 
 @dataclass(frozen=True)
@@ -135,10 +139,10 @@ def workers(deployment: Deployment, count: int, only: str | None = None) -> Iter
     Args:
         deployment: Where.
         count: How many.
-        only: One of the roles; both when None.
+        only: One of the roles; those that count and land when None.
     """
     arguments = ("--only", only) if only else ()
-    roles = (only,) if only else tuple(SHOWN)
+    roles = (only,) if only else ("aggregation", "sink")
     with contextlib.ExitStack() as stop:
         started: list[Worker] = []
         for number in range(1, count + 1):

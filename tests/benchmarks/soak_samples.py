@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
-from inferwatch_schemas.topics import AGGREGATED, TOPICS
+from inferwatch_schemas.topics import AGGREGATED, LANDED, TOPICS
 from tests.benchmarks.deployment import Deployment, LiveLoad, Usage, usage
 from tests.contract.pipeline import Worker
 
@@ -166,7 +166,7 @@ class Watch:
             broker = usage(self._deployment.broker_pid)
         except (KafkaException, psutil.Error) as error:
             raise SystemExit(f"A server of the soak is gone: {error}") from error
-        sources, all_topics = [t.name for t in AGGREGATED], [t.name for t in TOPICS]
+        sources, all_topics = [t.name for t in AGGREGATED], [t.name for t in LANDED]
         return Sample(
             at=time.monotonic() - self._began,
             produced=self._load.status().delivered,

@@ -25,6 +25,7 @@ from inferwatch_schemas.topics import PUBLISHED
 
 PROGRAM = (sys.executable, "-c", "from inferwatch.main import run; run()")
 POLL_SECONDS = 0.1
+COUNT_AND_LAND = ("--only", "aggregation", "--only", "sink")
 QUOTED_LINES = 30
 TOLD = re.compile(r"inferwatch_(sink_)?(position|floor|events_total|delivery|emit|failures)")
 
@@ -179,11 +180,15 @@ class Stack:
     broker_pid: int | None = None
 
     def worker(self, name: str, *arguments: str, **variables: str) -> Worker:
-        """Start a worker; variables are named without ``INFERWATCH_``, in lower case."""
+        """Start a worker; variables are named without ``INFERWATCH_``, in lower case.
+
+        Without ``--only`` among the arguments it counts and lands, and does nothing else.
+        """
         session = str(self.session_seconds)
         given = {
             "aggregation_session_timeout_seconds": session,
             "sink_session_timeout_seconds": session,
+            "rules_session_timeout_seconds": session,
             **self.settings,
             **variables,
         }
@@ -192,7 +197,7 @@ class Stack:
             self.folder,
             environment(self.kafka, self.clickhouse)
             | {f"INFERWATCH_{key.upper()}": value for key, value in given.items()},
-            arguments,
+            arguments if "--only" in arguments else (*COUNT_AND_LAND, *arguments),
             self.program,
         )
 

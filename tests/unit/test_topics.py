@@ -17,6 +17,7 @@ from inferwatch_schemas.topics import (
     INCIDENTS,
     PUBLISHED,
     TOPICS,
+    TOTALS,
     Topic,
     topic_of,
 )
@@ -101,7 +102,7 @@ def test_every_change_of_an_alert_and_an_incident_stays_for_a_week() -> None:
 def test_compacted_topics_keep_the_newest_for_ever() -> None:
     """What services are told is kept by key, in one partition, and no service writes it."""
     compacted = {topic for topic in TOPICS if topic.cleanup == "compact"}
-    assert compacted == {EXPERIMENTS, CONTROLS, ALERTS, INCIDENTS}
+    assert compacted == {EXPERIMENTS, CONTROLS, ALERTS, INCIDENTS, TOTALS}
     for topic in compacted:
         assert topic.config()["retention.ms"] == "-1"
         assert (topic.partitions, topic.published, topic.aggregated) == (1, False, False)

@@ -24,6 +24,7 @@ from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import TOPICS, Topic
 from inferwatch_schemas.wire import decode
 from inferwatch_streams import factory as aggregation
+from inferwatch_streams.rules_worker import factory as rules
 
 LIMIT_SECONDS = 20
 
@@ -54,7 +55,10 @@ def test_chunks_of_any_kind_find_everything_compiled() -> None:
         assert min(found["rows"], found["letters"]) > 0
 
 
-@pytest.mark.parametrize(("options", "count"), [([], 2), (["--only=aggregation"], 1)])
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [([], 3), (["--only=aggregation"], 1), (["--only=sink", "--only=rules", "--only=sink"], 2)],
+)
 def test_a_worker_compiles_before_it_joins(
     monkeypatch: pytest.MonkeyPatch, options: list[str], count: int
 ) -> None:
@@ -70,7 +74,8 @@ def test_a_worker_compiles_before_it_joins(
 
     for module, name in (
         (worker, "check_topics"), (worker, "check_connects"), (worker, "check_migrated"),
-        (aggregation, "create_app"), (sink, "create_app"), (worker, "_warm_up"), (worker, "_run"),
+        (aggregation, "create_app"), (sink, "create_app"), (rules, "create_app"),
+        (worker, "_warm_up"), (worker, "_run"),
         (worker, "_set_up_logging"), (worker, "keep_freed_memory"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, noted(name))

@@ -20,7 +20,7 @@ from inferwatch_schemas.columnar.reader import ChunkReader
 from inferwatch_schemas.columnar.reasons import TOMBSTONE
 from inferwatch_schemas.columnar.waits import Waits
 from inferwatch_schemas.errors import EmitError, SchemasError
-from inferwatch_schemas.topics import AGGREGATED, BY_NAME, TOPICS
+from inferwatch_schemas.topics import AGGREGATED, BY_NAME, LANDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +73,7 @@ class Landing:
         self._settings = settings
         self._clickhouse = clickhouse
         self._emitter = emitter
-        self._readers = {topic.name: ChunkReader(topic, registry, {}) for topic in TOPICS}
+        self._readers = {topic.name: ChunkReader(topic, registry, {}) for topic in LANDED}
         self._burial = Burial(emitter, registry, settings.group, clock)
         self.cursors = Cursors(time.monotonic)
         self.waits = Waits(time.monotonic)

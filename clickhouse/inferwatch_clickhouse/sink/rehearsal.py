@@ -10,7 +10,7 @@ from inferwatch_clickhouse.sink.loads import Loads
 from inferwatch_schemas.columnar.examples import example_values
 from inferwatch_schemas.columnar.reader import ChunkReader
 from inferwatch_schemas.registry import PinnedRegistry
-from inferwatch_schemas.topics import TOPICS
+from inferwatch_schemas.topics import LANDED
 
 EVENTS: Final = 2
 
@@ -20,7 +20,7 @@ def rehearse() -> None:
     # Found by its scheme, as the app finds it.
     transport: Any = drivers.by_url("chunks://")
     registry, loads = PinnedRegistry(), Loads()
-    for topic in TOPICS:
+    for topic in LANDED:
         chunk = transport.chunk_of(topic.name, example_values(topic, EVENTS))
         parts, _ = ChunkReader(topic, registry, {}).read(chunk)
         for part in parts:

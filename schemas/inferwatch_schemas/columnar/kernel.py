@@ -257,9 +257,13 @@ def read_records(
             step += 1
             if op == _ARRAY:
                 step += code[at, ARGUMENT]
+                begin = pos
                 pos = skip_array(data, pos, end, code, at + 1, step)
                 if pos < 0:
                     break
+                if code[at, COLUMN] != SKIP:
+                    starts[code[at, COLUMN], row] = begin
+                    lengths[code[at, COLUMN], row] = pos - begin
                 continue
             null = code[at, NULL_BRANCH]
             if null >= 0:

@@ -50,6 +50,9 @@ COLUMN_KINDS: Final = {
     Op.BYTES: Kind.STRING,
 }
 
+#: What an array may hold that is read as a column.
+ARRAYS_OF: Final = (Op.INT, Op.LONG, Op.STRING)
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -59,7 +62,8 @@ class Wanted:
         name: Field name in the reader's schema.
         kind: Kind of column.
         column: Its place among the columns of that kind.
-        default: Value for writers that do not have the field: None, a number, or empty text.
+        default: Value for writers that do not have the field: None, a number, or empty text; that
+            of an array is empty too.
     """
 
     name: str
@@ -90,6 +94,8 @@ class Program:
 def wanted_columns(reader: Schema, names: Sequence[str]) -> tuple[Wanted, ...]:
     """The columns that hold the named fields of a reader's schema.
 
+    The column of an array holds the bytes that encode it, checked; ``arrays`` takes them apart.
+
     Raises:
         SchemaRefusedError: A field is of a type that no column holds.
     """
@@ -100,19 +106,30 @@ def wanted_columns(reader: Schema, names: Sequence[str]) -> tuple[Wanted, ...]:
         field = by_name[name]
         where = f"{reader['name']}.{name}"
         declared = parse_type(field["type"], where)
-        if not isinstance(declared, Scalar) or declared.op not in COLUMN_KINDS:
-            raise SchemaRefusedError(
-                f"{where} is an array or fixed: it cannot be read as a column."
-            )
         default = field.get("default")
-        if isinstance(default, str) and default:
+        if (isinstance(declared, ArrayType) or isinstance(default, str)) and default:
             raise SchemaRefusedError(
                 f"{where} is read as a column; its default must be null or empty."
             )
-        kind = COLUMN_KINDS[declared.op]
+        if isinstance(declared, ArrayType):
+            kind, default = _kind_of_array(declared, where), ""
+        elif declared.op in COLUMN_KINDS:
+            kind = COLUMN_KINDS[declared.op]
+        else:
+            raise SchemaRefusedError(f"{where} is fixed: it cannot be read as a column.")
         found.append(Wanted(name, kind, counts[kind], default))
         counts[kind] += 1
     return tuple(found)
+
+
+def _kind_of_array(declared: ArrayType, where: str) -> Kind:
+    """An array is a column of bytes where ``arrays`` can take it apart."""
+    ((name, item), *others) = declared.items
+    if name or others or item.op not in ARRAYS_OF or item.null >= 0:
+        raise SchemaRefusedError(
+            f"{where} is no array of whole numbers or text: it cannot be read as a column."
+        )
+    return Kind.STRING
 
 
 def compile_program(writer: Schema, reader: Schema, wanted: Sequence[Wanted]) -> Program:
@@ -147,7 +164,8 @@ def compile_program(writer: Schema, reader: Schema, wanted: Sequence[Wanted]) ->
         where = f"{writer['name']}.{field['name']}"
         declared = parse_type(field["type"], where)
         if isinstance(declared, ArrayType):
-            add(Scalar(Op.ARRAY, argument=len(declared.items)), index, None, {})
+            whole = Scalar(Op.ARRAY, argument=len(declared.items))
+            add(whole, index, columns.get(field["name"]), {})
             for _, item in declared.items:
                 add(item, index, None, {})
             continue

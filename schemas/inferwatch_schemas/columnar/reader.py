@@ -56,7 +56,10 @@ class BadRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Text:
-    """A column of strings as places in the chunk's bytes; null has length -1."""
+    """A column of strings, or of encoded arrays, as places in the chunk's bytes.
+
+    Null has length -1.
+    """
 
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]

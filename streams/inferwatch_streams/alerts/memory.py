@@ -77,7 +77,7 @@ class Memory:
 
     @classmethod
     def _read(cls, kept: Mapping[str, Any]) -> Self:
-        known = {name: value for name, value in kept.items() if name in _NAMES}
+        known = {name: value for name, value in kept.items() if name in _DEFAULTS}
         try:
             for name in ("firings", "commands"):
                 known[name] = tuple(known.get(name, ()))
@@ -88,17 +88,18 @@ class Memory:
 
     def to_details(self, found: Mapping[str, Any]) -> str:
         """Details with this and what the rule told; whatever that is, the result is JSON."""
-        told = _dumped({name: plain(value) for name, value in found.items() if name != NAME})
-        if len(told) > MOST_TEXT:
-            told = _dumped({"left_out": f"details of {len(told)} characters"})
-        kept: dict[str, Any] = {}
-        for name in _NAMES:
-            value = getattr(self, name)
-            if value != _DEFAULTS[name]:
-                kept[name] = value
+        told = {name: plain(value) for name, value in found.items() if name != NAME}
+        length = len(_dumped(told))
+        if length > MOST_TEXT:
+            told = {"left_out": f"details of {length} characters"}
+        kept: dict[str, Any] = {
+            name: getattr(self, name)
+            for name, default in _DEFAULTS.items()
+            if getattr(self, name) != default
+        }
         if "comments" in kept:
             kept["comments"] = [[each.at, each.actor, each.text] for each in self.comments]
-        return _dumped({**json.loads(told), NAME: kept})
+        return _dumped({**told, NAME: kept})
 
 
 def plain(value: Any) -> Any:
@@ -120,4 +121,3 @@ def _dumped(value: Any) -> str:
 
 
 _DEFAULTS: Final = {each.name: each.default for each in fields(Memory)}
-_NAMES: Final = tuple(_DEFAULTS)

@@ -58,7 +58,7 @@ class Policy(Protocol):
 
     @property
     def group_by(self) -> tuple[str, ...]:
-        """Labels by which its alerts are told together, also rule and severity; none: each alone."""
+        """Labels by which its alerts are told together, also rule and severity; none: alone."""
         ...
 
     @property

@@ -60,7 +60,7 @@ def create_app(settings: NotificationsSettings) -> NotificationsApp:
     """
     configuration = NotificationsConfiguration()
     if settings.file is None:
-        log.warning("INFERWATCH_NOTIFICATIONS_FILE is not set: nobody is told of alerts")
+        log.info("INFERWATCH_NOTIFICATIONS_FILE is not set: nobody is told of alerts")
     else:
         configuration = read_configuration(settings.file, os.environ)
     registry = open_registry(settings.registry_url)

@@ -318,6 +318,13 @@ class Consumer(stock.Consumer):
             return False
         return any(ids[name] != known for name, known in assigned.items())
 
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Faust does not seek where nothing is assigned, and so nobody would be told of that."""
+        if not assigned:
+            self._assigned = {}
+            self._processor.assign({})
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Make durable and commit what was processed, while the partitions are still ours."""
         await self._settle()

@@ -2,6 +2,12 @@
 
 The live store of the rules worker and the store that a backtest fills from ClickHouse answer alike,
 so that the same rules run in the present and in the past.
+
+Measures are named by the rows' fields: a number by its own (``requests``, ``duration_micros``,
+``value_min``), a histogram by its field of counts (``duration_bin_counts``), and the events of one
+text of a tally by field and text (``error_types:circuit_open``). Of a tally all texts are too many,
+so that they are given only where they are named. Decimals (``value_sum``) are in their own unit,
+sums of squares in the square of it.
 """
 
 from __future__ import annotations
@@ -39,8 +45,8 @@ class Totals:
         dimensions: Names of the dimensions that groups are told apart by.
         groups: Values of these dimensions, one tuple a group. The same object again for the same
             question while no group came or went, so that what is made of it can be kept.
-        measures: By name of a row's field, one value a group: counts and sums (sums of money and
-            durations in millionths, as in the rows), 0 where there is none; minima and maxima NaN.
+        measures: By name, one value a group: counts and sums (of money, durations and scores in
+            millionths, as in the rows), 0 where there is none; minima and maxima NaN.
         histograms: By name of the row's field of counts (``duration_bin_counts``).
     """
 
@@ -74,7 +80,11 @@ class Windows(Protocol):
             end: Where it ends.
             by: Dimensions to keep; groups that differ only in others are added up.
             where: Conditions on dimensions.
-            measures: Fields and histograms that are wanted; all when None.
+            measures: Numbers, histograms and texts of tallies that are wanted; all numbers and
+                histograms when None.
+
+        Raises:
+            ValueError: The signal has no such dimension or measure.
         """
         ...
 

@@ -1,0 +1,1 @@
+"""The role rules: aggregate rows and commands in, alerts out, by one leader."""

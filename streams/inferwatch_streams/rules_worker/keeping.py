@@ -1,0 +1,147 @@
+"""The windows of the rules, and how they outlive this worker: by ``inferwatch.totals``."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from inferwatch_schemas.emitter import SENT_AT_ONCE
+from inferwatch_schemas.errors import EmitError
+from inferwatch_schemas.topics import AGGREGATES, TOTALS
+from inferwatch_schemas.wire import cloudevents_headers
+from inferwatch_streams.errors import SupersededError, TakeOverError
+from inferwatch_streams.leading.partition_log import POLL_SECONDS, PartitionLog
+from inferwatch_streams.windows.journal import Journal
+from inferwatch_streams.windows.store import WindowStore
+from inferwatch_streams.windows.totals import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
+    from inferwatch_schemas.columnar.reader import BadRecord, Part
+    from inferwatch_schemas.emitter import Emitter
+    from inferwatch_schemas.kafka import KafkaSettings
+    from inferwatch_schemas.registry import Registry
+    from inferwatch_streams.windows.totals import Record
+
+log = structlog.get_logger(__name__)
+
+SOURCE: Final = "inferwatch/rules"
+
+
+class WindowKeeper:
+    """Rows of the aggregates as windows; used by one task at a time.
+
+    Attributes:
+        windows: What rules read.
+    """
+
+    def __init__(
+        self, kafka: KafkaSettings, registry: Registry, emitter: Emitter, load_seconds: float
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            kafka: How to reach the broker.
+            registry: Where schemas come from.
+            emitter: Sends totals.
+            load_seconds: How long reading the totals may take.
+
+        Raises:
+            SchemasError: The registry does not answer, or does not know the schemas.
+        """
+        self._kafka = kafka
+        self._registry = registry
+        self._emitter = emitter
+        self._load_seconds = load_seconds
+        self.windows = WindowStore()
+        self._journal = Journal(self.windows, registry)
+
+    async def load(
+        self, assignments: Mapping[TopicPartition, Assignment], epoch: int
+    ) -> int | None:
+        """Begin anew with what the totals say; the event time up to which rules have looked.
+
+        Args:
+            assignments: Where reading begins.
+            epoch: This leader's.
+
+        Returns:
+            None where nobody knows.
+
+        Raises:
+            TakeOverError: The totals did not come in time.
+            SchemasError: Kafka does not answer, or refuses.
+        """
+        started = time.monotonic()
+        ours = {at[1]: start for at, start in assignments.items() if at[0] == AGGREGATES.name}
+        self.windows = WindowStore(next((start.topic_id for start in ours.values()), ""))
+        self._journal = Journal(self.windows, self._registry)
+        records = await asyncio.to_thread(self._read)
+        start = await asyncio.to_thread(self._journal.load, records, epoch)
+        for partition, read_from in start.read_from.items():
+            if partition in ours and ours[partition].start > read_from:
+                log.error(
+                    "aggregate rows lost: they are in no totals, and are not read any more",
+                    partition=partition, first=read_from, last=ours[partition].start - 1,
+                )  # fmt: skip
+        log.info(
+            "windows loaded", totals=len(records), groups=self.windows.groups,
+            seconds=round(time.monotonic() - started, 3),
+        )  # fmt: skip
+        return start.evaluated_until
+
+    def _read(self) -> dict[bytes, bytes]:
+        """The newest value of each key of the totals."""
+        newest: dict[bytes, bytes] = {}
+        deadline = time.monotonic() + self._load_seconds
+        with PartitionLog(self._kafka, TOTALS.name, self._load_seconds) as reader:
+            low, _ = reader.bounds()
+            reader.start(low)
+            ended = False
+            while not ended:
+                if time.monotonic() > deadline:
+                    raise TakeOverError(
+                        f"{TOTALS.name} was not read within {self._load_seconds:g} s."
+                    )
+                entries, ended = reader.read(POLL_SECONDS)
+                for entry in entries:
+                    key = (entry.key or "").encode()
+                    if entry.value is None:
+                        newest.pop(key, None)
+                    else:
+                        newest[key] = entry.value
+        return newest
+
+    def take(self, chunk: Chunk, parts: Sequence[Part], bad: list[BadRecord]) -> None:
+        """See ``WindowStore.take``."""
+        self.windows.take(chunk, parts, bad)
+
+    async def checkpoint(self, evaluated_until: int | None) -> Mapping[TopicPartition, int]:
+        """Write down what is needed after a restart, and from where each partition is read then.
+
+        Raises:
+            SupersededError: The broker may not have all of it: windows have to be loaded again.
+        """
+        save = await asyncio.to_thread(self._journal.save, evaluated_until)
+        if save is None:
+            return {}
+        try:
+            for step in save.steps:
+                await self._write(step)
+        except EmitError as error:
+            raise SupersededError(f"{TOTALS.name} has to be read again: {error}") from error
+        return {(AGGREGATES.name, number): offset for number, offset in save.floors.items()}
+
+    async def _write(self, records: Sequence[Record]) -> None:
+        for number, (key, value) in enumerate(records):
+            if number % SENT_AT_ONCE == 0:
+                await self._emitter.room()
+            headers = cloudevents_headers(SCHEMA, secrets.token_hex(8), SOURCE)
+            self._emitter.send(TOTALS.name, key, value, headers)
+        await self._emitter.settle()

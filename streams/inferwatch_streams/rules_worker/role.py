@@ -1,0 +1,221 @@
+"""The role rules: rows and commands in, ticks each second, alerts out, while this worker leads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from inferwatch_schemas.columnar.patience import read_patiently
+from inferwatch_schemas.errors import SchemasError
+from inferwatch_schemas.topics import AGGREGATES, COMMANDS
+from inferwatch_streams.commands.command import Command
+from inferwatch_streams.errors import LeadingError, MatcherError
+from inferwatch_streams.leading.record_processor import RecordProcessor
+from inferwatch_streams.rules.evaluation import Evaluator
+from inferwatch_streams.rules_worker import metrics, pipeline_silent
+from inferwatch_streams.rules_worker.ticking import SECOND, Held, Ticking
+from inferwatch_streams.windows.rows import aggregate_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
+    from inferwatch_schemas.registry import Registry
+    from inferwatch_streams.leading.record_processor import TakenRecord
+    from inferwatch_streams.rules.finding import Finding
+    from inferwatch_streams.rules_worker.alerting import Alerting
+    from inferwatch_streams.rules_worker.keeping import WindowKeeper
+    from inferwatch_streams.rules_worker.rulebook import Rulebook
+    from inferwatch_streams.rules_worker.settings import RulesSettings
+    from inferwatch_streams.rules_worker.ticking import Tick
+
+    Ends = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
+
+log = structlog.get_logger(__name__)
+
+#: Ticks that are carried out at once after an outage, before others have their turn.
+AT_ONCE: Final = 30
+
+
+class RulesRole:
+    """See the module; used from the event loop.
+
+    Attributes:
+        processor: What the transport talks to.
+    """
+
+    def __init__(  # noqa: PLR0913  # each is a part of the role
+        self,
+        *,
+        settings: RulesSettings,
+        registry: Registry,
+        rulebook: Rulebook,
+        alerting: Alerting,
+        keeper: WindowKeeper,
+        ends: Ends,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            settings: How often everything is done.
+            registry: Where schemas come from.
+            rulebook: The rules.
+            alerting: The alerts.
+            keeper: The windows.
+            ends: Asks the broker where partitions end.
+            clock: Seconds since 1970.
+        """
+        self._settings = settings
+        self._rulebook = rulebook
+        self._alerting = alerting
+        self._keeper = keeper
+        self._ends = ends
+        self._clock = clock
+        self._reader = aggregate_reader(registry)
+        self._evaluator = Evaluator()
+        self._silence = int(settings.silence_seconds * SECOND)
+        self._ticking = Ticking(int(settings.settle_seconds * SECOND), self._silence)
+        # Held by whatever changes alerts or windows, and while these are looked at in a thread.
+        self._acting = asyncio.Lock()
+        self._newest_tick = 0
+        self._checkpoint_due = 0.0
+        self._look_due = 0.0
+        self.processor = RecordProcessor(
+            settings.kafka,
+            registry,
+            [COMMANDS.name],
+            self,
+            chunks={AGGREGATES.name: self.take_rows},
+        )
+
+    def _now(self) -> int:
+        return int(self._clock() * SECOND)
+
+    async def begin(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
+        """See ``RecordHandler``."""
+        async with self._acting:
+            epoch = await self._alerting.take_over()
+            evaluated_until = await self._keeper.load(assignments, epoch)
+            self._evaluator = Evaluator()
+            self._ticking.begin(evaluated_until, self._now())
+            self._newest_tick = evaluated_until or 0
+            self._checkpoint_due = time.monotonic() + self._settings.checkpoint_seconds
+
+    async def take(self, taken: TakenRecord) -> None:
+        """Carry a command out."""
+        if taken.record is not None:
+            try:
+                command = Command.from_record(taken.record)
+            except MatcherError as error:
+                metrics.COMMANDS.labels(taken.record["action"], "rejected").inc()
+                log.warning("command rejected", offset=taken.offset, reason=str(error))
+            else:
+                async with self._acting:
+                    at = self._newest_tick or self._now() - self._silence
+                    await self._alerting.obey(command, at)
+        self.processor.done((taken.topic, taken.partition), taken.offset + 1)
+
+    async def take_rows(self, chunk: Chunk) -> None:
+        """Take aggregate rows in."""
+        read = await read_patiently(
+            self._reader, chunk, lambda: self.processor.assigned, self.processor.waits
+        )
+        if read is None:
+            return
+        parts, bad = read[0], list(read[1])
+        async with self._acting:
+            await asyncio.to_thread(self._keeper.take, chunk, parts, bad)
+        metrics.ROWS.inc(sum(len(part.rows) for part in parts))
+        if bad:
+            # The sink has them buried in the dead letters.
+            metrics.BAD_ROWS.inc(len(bad))
+            log.warning("rows left out", count=len(bad), first=bad[0].detail)
+        self._ticking.came(self._now())
+
+    async def act(self) -> None:
+        """Whatever is due; to be called each ``tick_seconds``."""
+        if time.monotonic() >= self._look_due:
+            self._look_due = time.monotonic() + self._settings.reload_seconds
+            self._rulebook.look()
+        if not await self.processor.ready():
+            if not self.processor.assigned:
+                self._alerting.stand_by()
+            return
+        try:
+            await self._tick_all()
+            async with self._acting:
+                await self._alerting.settle()
+            if time.monotonic() >= self._checkpoint_due:
+                await self._checkpoint()
+        except LeadingError as error:
+            self.processor.begin_anew(error)
+        except SchemasError as error:
+            log.warning("rules wait for Kafka", error=str(error))
+
+    async def _tick_all(self) -> None:
+        await self._see()
+        for _ in range(AT_ONCE):
+            tick = self._ticking.due(self._now())
+            for reason in Held:
+                held = tick is not None and tick.held is reason
+                metrics.HELD.labels(reason.name.lower()).set(held)
+            if tick is None or tick.held is Held.BEHIND:
+                return
+            async with self._acting:
+                await self._carry_out(tick)
+            if tick.held is not None:
+                return
+
+    async def _see(self) -> None:
+        partitions = [at for at in self.processor.floors() if at[0] == AGGREGATES.name]
+        now = self._now()
+        ends = await self._ends(partitions)
+        positions = {at: self.processor.position(at) or 0 for at in partitions}
+        self._ticking.see(now, ends, positions)
+
+    async def _carry_out(self, tick: Tick) -> None:
+        if tick.held is Held.SILENT:
+            silence = pipeline_silent.found(
+                self._ticking.silent_since, self._now(), self._silence, {}
+            )
+            findings: dict[str, Sequence[Finding]] = {pipeline_silent.NAME: [silence]}
+        else:
+            findings = {**await self._evaluate(tick.at), pipeline_silent.NAME: ()}
+        book = self._rulebook
+        await self._alerting.tick(book.policies, findings, tick.at, book.alerting)
+        self._newest_tick = max(self._newest_tick, tick.at)
+        if tick.held is None:
+            self._ticking.evaluated_until = tick.at
+            metrics.EVALUATED_UNTIL.set(tick.at / SECOND)
+        if tick.skipped:
+            metrics.SKIPPED_SECONDS.inc(tick.skipped / SECOND)
+            log.error("event time not looked at after an outage", seconds=tick.skipped / SECOND)
+
+    async def _evaluate(self, at: int) -> Mapping[str, Sequence[Finding]]:
+        rules = self._rulebook.rules
+        started = time.monotonic()
+        found = await asyncio.to_thread(self._evaluator.tick, rules, self._keeper.windows, at)
+        metrics.TICK_SECONDS.observe(time.monotonic() - started)
+        metrics.EVALUATIONS.inc(len(rules))
+        metrics.FINDINGS.inc(sum(len(each) for each in found.findings.values()))
+        for name in found.failures:
+            metrics.FAILURES.labels(name).inc()
+        return found.findings
+
+    async def _checkpoint(self) -> None:
+        async with self._acting:
+            floors = await self._keeper.checkpoint(self._ticking.evaluated_until)
+        for at, offset in floors.items():
+            self.processor.done(at, offset)
+        self._checkpoint_due = time.monotonic() + self._settings.checkpoint_seconds
+
+    async def drain(self) -> None:
+        """See ``RecordHandler``."""
+        try:
+            await self._checkpoint()
+        except SchemasError as error:
+            log.warning("no checkpoint written; more is read again", error=str(error))

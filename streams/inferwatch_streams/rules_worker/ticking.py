@@ -1,0 +1,125 @@
+"""At which event times rules look, and when they wait: pure, told the time and the log's ends.
+
+Times are microseconds since 1970 (UTC). A tick looks at events up to ``settle`` ago: so long they
+have to arrive and be counted. It may not come before the rows are read that were in the log by
+then, and where it is late, what it missed is looked at in steps, up to a limit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from inferwatch_schemas.columnar.chunk import TopicPartition
+
+SECOND: Final = 1_000_000
+#: Steps in which missed time is looked at: the length of a window.
+STEP: Final = 10 * SECOND
+#: Windows of 10 seconds are kept for so long; what is older is not looked at any more.
+MOST_MISSED: Final = 15 * 60 * SECOND
+# Ends that are waited for; the reader is far behind where there are more.
+MOST_ENDS: Final = 120
+
+
+class Held(StrEnum):
+    """Why rules wait."""
+
+    BEHIND = "aggregates not read to their end"
+    SILENT = "no aggregate row came"
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What is to be done now.
+
+    Attributes:
+        at: Event time of the evaluation.
+        held: Why the rules are not to be evaluated, at most the pipeline's silence told.
+        skipped: Event time that is never looked at, in microseconds.
+    """
+
+    at: int
+    held: Held | None = None
+    skipped: int = 0
+
+
+class Ticking:
+    """Decides; told everything by its caller.
+
+    Attributes:
+        evaluated_until: Event time up to which rules have looked; None before the first tick.
+    """
+
+    def __init__(self, settle: int, silence: int) -> None:
+        """Set the lengths of time; ``begin`` comes before anything else."""
+        self._settle = settle
+        self._silence = silence
+        self.evaluated_until: int | None = None
+        self._came_at = 0
+        self._anything = False
+        self._read_until: int | None = None
+        self._ends: deque[tuple[int, Mapping[TopicPartition, int]]] = deque()
+
+    def begin(self, evaluated_until: int | None, now: int) -> None:
+        """Begin anew after a checkpoint, or from the present where there is none."""
+        self.evaluated_until = evaluated_until
+        self._came_at = now
+        self._read_until = None
+        self._ends.clear()
+
+    def came(self, now: int) -> None:
+        """Rows came."""
+        self._came_at = now
+
+    def see(
+        self,
+        now: int,
+        ends: Mapping[TopicPartition, int],
+        positions: Mapping[TopicPartition, int],
+    ) -> None:
+        """Hear where the partitions end now, and up to where they are read.
+
+        What was in the log at a time is read when all positions have reached its ends of then.
+        """
+        self._anything = any(end > 0 for end in ends.values())
+        if len(self._ends) < MOST_ENDS:
+            self._ends.append((now, dict(ends)))
+        while self._ends:
+            seen, reached = self._ends[0]
+            if any(positions.get(at, 0) < end for at, end in reached.items()):
+                return
+            self._read_until = seen
+            self._ends.popleft()
+
+    def due(self, now: int) -> Tick | None:
+        """The next tick; None where none is due yet.
+
+        After one was carried out, ``evaluated_until`` is set to its time by the caller, but where
+        it was held.
+        """
+        present = (now - self._settle) // SECOND * SECOND
+        # A pipeline through which nothing ever came is not silent, but new.
+        if self._anything and now - self._came_at >= self._silence:
+            return Tick(present, Held.SILENT)
+        if self._read_until is None:
+            return Tick(present, Held.BEHIND)
+        read = (self._read_until - self._settle // 2) // SECOND * SECOND
+        limit = min(present, read)
+        if self.evaluated_until is None:
+            return Tick(limit)
+        missed = limit - self.evaluated_until
+        if missed <= 0:
+            return Tick(present, Held.BEHIND) if present - self.evaluated_until > STEP else None
+        if missed > MOST_MISSED:
+            return Tick(limit - MOST_MISSED, skipped=missed - MOST_MISSED)
+        return Tick(limit if missed <= STEP else self.evaluated_until + STEP)
+
+    @property
+    def silent_since(self) -> int:
+        """When the last row came, or reading began."""
+        return self._came_at
