@@ -122,6 +122,7 @@ class Dispatch:
         task = asyncio.create_task(self._undelivered.bury(name, notice, NOT_CONFIGURED, 0))
         self._burying[task] = notice
         task.add_done_callback(self._burying.pop)
+        task.add_done_callback(_tell_of_defect)
 
     def forget(self, subject: str) -> None:
         """Tell nothing more of a subject whose record is gone."""
@@ -145,6 +146,7 @@ class Dispatch:
                 task = asyncio.create_task(self._send(name, post, message))
                 post.under_way.add(task)
                 task.add_done_callback(post.under_way.discard)
+                task.add_done_callback(_tell_of_defect)
 
     async def settled(self, seconds: float) -> None:
         """Wait until nothing is on its way, for so long at most."""
@@ -221,6 +223,12 @@ class Dispatch:
             if notice.origin is not None:
                 taken = notice.origin.timestamp / 1000
                 metrics.SECONDS.labels(name).observe(max(0.0, self._wall() - taken))
+
+
+def _tell_of_defect(task: asyncio.Task[None]) -> None:
+    """Say that a task ended as none should; its notices stay unsettled, and keep the offset."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("telling failed", error=type(error).__name__, exc_info=error)
 
 
 async def _attempt(name: str, channel: Channel, message: Message, words: Words) -> Answer:

@@ -13,7 +13,7 @@ from inferwatch_streams.leading.metrics import UNUSABLE
 from inferwatch_streams.leading.partition_log import PartitionLog
 from inferwatch_streams.leading.record_processor import TakenRecord
 from inferwatch_streams.leading.state_record import named
-from inferwatch_streams.notifications.notice import Origin
+from inferwatch_streams.notifications.notice import RESOLVED, Origin
 from inferwatch_streams.notifications.notices import notice_of
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ POLL_SECONDS: Final = 0.2
 
 def read_before(
     kafka: KafkaSettings, registry: Registry, topic: str, start: Assignment, seconds: float
-) -> tuple[list[Notice | str], int]:
-    """What was told before an assignment's start, and where the log ends; blocks.
+) -> tuple[list[Notice], int]:
+    """What was told before an assignment's start and goes on, and where the log ends; blocks.
 
     Args:
         kafka: How to reach the broker.
@@ -41,15 +41,15 @@ def read_before(
         seconds: How long reading may take.
 
     Returns:
-        In log order notices, and subjects whose record was removed; and the offset after the last
-        record, which the broker's own word may lie below.
+        In log order the notices of what has not ended, of one that was refreshed the newest; and
+        the offset after the last record, which the broker's own word may lie below.
 
     Raises:
         KafkaUnavailableError: It was not read in time.
         KafkaRefusedError: The broker refuses.
+        RegistryUnavailableError: The registry did not answer.
     """
-    fence = Fence()
-    found: list[Notice | str] = []
+    fence, going_on = Fence(), GoingOn()
     deadline = time.monotonic() + seconds
     with PartitionLog(kafka, topic, seconds) as reader:
         low, end = reader.bounds()
@@ -66,17 +66,51 @@ def read_before(
                 counts = entry.offset < start.start and fence.accepts(
                     entry.key, entry.value is None, entry.epoch, entry.offset
                 )
-                told = _told(entry, topic, start.topic_id, registry) if counts else None
-                if told is not None:
-                    found.append(told)
-    return found, end
+                if counts and entry.value is None:
+                    going_on.remove(entry.key or "")
+                elif counts and (notice := _noticed(entry, topic, start.topic_id, registry)):
+                    going_on.add(notice)
+    return going_on.notices(), end
 
 
-def _told(entry: LogEntry, topic: str, topic_id: str, registry: Registry) -> Notice | str | None:
-    if entry.key is None or entry.value is None:
-        return entry.key
+class GoingOn:
+    """Notices of what has not ended; what has ended needs no memory."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[Notice]] = {}
+
+    def add(self, notice: Notice) -> None:
+        """Take in the next notice of the log."""
+        if notice.state == RESOLVED:
+            self.remove(notice.subject)
+            return
+        before = self._of.setdefault(notice.subject, [])
+        if before and _same(before[-1], notice):
+            before.pop()
+        before.append(notice)
+
+    def remove(self, subject: str) -> None:
+        """It has ended, or its record was removed."""
+        self._of.pop(subject, None)
+
+    def notices(self) -> list[Notice]:
+        """All of them, in log order."""
+        return sorted(
+            (notice for notices in self._of.values() for notice in notices),
+            key=lambda one: -1 if one.origin is None else one.origin.offset,
+        )
+
+
+def _same(one: Notice, other: Notice) -> bool:
+    """Whether another record says the same change again."""
+    return (one.notice_id, one.state, one.muted, one.channels) == (
+        other.notice_id, other.state, other.muted, other.channels,
+    )  # fmt: skip
+
+
+def _noticed(entry: LogEntry, topic: str, topic_id: str, registry: Registry) -> Notice | None:
     try:
-        schema, record = named(entry.value, registry)
+        schema, record = named(entry.value or b"", registry)
     except (ValueError, UnknownSchemaError):
         UNUSABLE.labels(topic).inc()
         return None

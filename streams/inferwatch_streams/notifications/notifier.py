@@ -50,6 +50,7 @@ class Notifier:
         self._ends: dict[TopicPartition, int] = {}
         self._begun_at = 0.0
         self._looked: float | None = None
+        self._leaving = False
 
     async def begin(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
         """See ``RecordHandler``: learn what was told before, and how far the log goes."""
@@ -62,12 +63,10 @@ class Notifier:
                 self._settings.begin_seconds,
             )  # fmt: skip
             for told in before:
-                if isinstance(told, str):
-                    self._dispatch.forget(told)
-                else:
-                    self._dispatch.restore(told)
+                self._dispatch.restore(told)
         self._ends = ends
         self._begun_at = self._looked = self._monotonic()
+        self._leaving = False
 
     async def take(self, taken: TakenRecord) -> None:
         """See ``RecordHandler``."""
@@ -81,7 +80,8 @@ class Notifier:
 
     async def tick(self) -> None:
         """Send what is due, and say how far all is told; to be called often."""
-        if not await self.processor.ready():
+        # Once it leaves, the outboxes say no more what is told.
+        if not await self.processor.ready() or self._leaving:
             return
         now = self._monotonic()
         slept = 0.0 if self._looked is None else now - self._looked
@@ -96,8 +96,8 @@ class Notifier:
 
     def _caught_up(self, now: float) -> bool:
         """Whether what was in the log at the beginning was taken in: it is told in few messages."""
-        if self._ends and now > self._begun_at + CATCH_UP_SECONDS:
-            self._ends = {}
+        if now > self._begun_at + CATCH_UP_SECONDS:
+            return True
         return all((self.processor.position(at) or 0) >= end for at, end in self._ends.items())
 
     def _say_done(self) -> None:
@@ -113,9 +113,14 @@ class Notifier:
                 self.processor.done(at, min(lowest.get(at, position), position))
 
     async def drain(self) -> None:
-        """See ``RecordHandler``: wait a while for what is on its way, and begin nothing more."""
+        """See ``RecordHandler``: wait a while for what is on its way, and begin nothing more.
+
+        What is still on its way then is broken off: it is told by whoever has the partitions next.
+        """
+        self._leaving = True
         await self._dispatch.settled(DRAIN_SECONDS)
         self._say_done()
+        await self._dispatch.reset()
 
     async def close(self) -> None:
         """Let go of the channels."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from inferwatch_streams.errors import StreamsError
 
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
 
 HIDDEN: Final = "***"
 MAX_BYTES: Final = 64 * 1024
+# A shorter part of an address says nothing, and stands in many a text.
+SHORTEST: Final = 5
+_WORDS: Final = re.compile(r"[/?&=;,]")
 #: JSON Schema of a reference to a secret.
 SCHEMA: Final[dict[str, Any]] = {
     "description": "Where the secret is: {env: NAME} or {file: PATH}. Never the secret itself.",
@@ -41,6 +46,19 @@ class Secret:
     def reveal(self) -> str:
         """The text itself."""
         return self._text
+
+    @property
+    def traces(self) -> frozenset[str]:
+        """What must not be shown: the text, and of an address the parts that only it has."""
+        parts = {self._text}
+        _, is_address, rest = self._text.partition("://")
+        if is_address:
+            user, at, place = rest.rpartition("@")
+            path = "/" + place.partition("/")[2]
+            parts |= {path, path.partition("?")[0], *_WORDS.split(path)}
+            parts |= {user, *user.split(":")} if at else set()
+            parts |= {unquote(part) for part in parts}
+        return frozenset(part for part in parts if len(part) >= SHORTEST or part == self._text)
 
     def __repr__(self) -> str:
         return f"Secret({HIDDEN})"
@@ -78,6 +96,7 @@ def find_secret(reference: Mapping[str, str], environment: Mapping[str, str]) ->
 
 def scrubbed(text: str, secrets: Iterable[Secret]) -> str:
     """A text from elsewhere, such as an answer or an error, without the secrets that it repeats."""
-    for secret in sorted(secrets, key=lambda one: len(one.reveal()), reverse=True):
-        text = text.replace(secret.reveal(), HIDDEN)
+    traces = {trace for secret in secrets for trace in secret.traces}
+    for trace in sorted(traces, key=len, reverse=True):
+        text = text.replace(trace, HIDDEN)
     return text

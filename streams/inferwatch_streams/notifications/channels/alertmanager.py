@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from inferwatch_streams.instants import moment
 from inferwatch_streams.notifications.channels.answers import of_http_status
 from inferwatch_streams.notifications.channels.http import Request
+from inferwatch_streams.notifications.channels.links import web_address
 from inferwatch_streams.notifications.notice import RESOLVED
 from inferwatch_streams.notifications.templates import acknowledging
 
@@ -89,7 +90,7 @@ class Alertmanager:
             "startsAt": moment(notice.since).isoformat(),
             # Equal times would be no alert at all.
             "endsAt": moment(max(until, notice.since + 1)).isoformat(),
-            **({"generatorURL": words.link} if words.link else {}),
+            **({"generatorURL": link} if (link := web_address(words.link)) else {}),
         }
 
     def judge(self, response: Response) -> Answer:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from inferwatch_streams.notifications.channels.answers import of_smtp_status, told
+from inferwatch_streams.notifications.channels.links import web_address
 from inferwatch_streams.notifications.message import DELIVERED, FAILED, REFUSED, Answer
 from inferwatch_streams.notifications.notice import RESOLVED
 
@@ -142,13 +143,9 @@ class Email:
             _HTML.render(
                 words=words,
                 colour="#2b8a3e" if resolved else "#c92a2a",
-                runbooks=[_web(notice.runbook_url) for notice in message.notices],
-                link=_web(words.link),
+                runbooks=[web_address(notice.runbook_url) for notice in message.notices],
+                link=web_address(words.link),
             ),
             subtype="html",
         )
         return mail
-
-
-def _web(url: str | None) -> str | None:
-    return url if url and url.startswith(("http://", "https://")) else None

@@ -82,6 +82,7 @@ class HttpChannel:
         self._endpoint = endpoint
         self._timeout = timeout_seconds
         self._client: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
         keep_quiet("httpx", "httpcore")
 
     async def send(self, message: Message, words: Words) -> Answer:
@@ -108,10 +109,10 @@ class HttpChannel:
         return told(text, self._endpoint.secrets)
 
     async def _post(self, request: Request) -> Response:
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                timeout=self._timeout, verify=await asyncio.to_thread(ssl.create_default_context)
-            )
+        async with self._opening:
+            if self._client is None:
+                context = await asyncio.to_thread(ssl.create_default_context)
+                self._client = httpx.AsyncClient(timeout=self._timeout, verify=context)
         headers = {
             "User-Agent": USER_AGENT, "Content-Type": "application/json", **request.headers
         }  # fmt: skip

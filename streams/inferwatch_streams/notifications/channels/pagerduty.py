@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from inferwatch_streams.instants import moment
 from inferwatch_streams.notifications.channels.answers import of_http_status
 from inferwatch_streams.notifications.channels.http import Request
+from inferwatch_streams.notifications.channels.links import web_address
 from inferwatch_streams.notifications.channels.slack import shortened
 from inferwatch_streams.notifications.message import DELIVERED, FAILED, Answer
 from inferwatch_streams.notifications.notice import ACKNOWLEDGED, FIRING, RESOLVED, UPDATED
@@ -62,14 +63,15 @@ class PagerDuty:
             "dedup_key": notice.subject[:MAX_DEDUP_KEY],
         }
         if event["event_action"] == "trigger":
+            link = web_address(words.link)
             links = [
                 {"href": href, "text": text}
-                for href, text in ((notice.runbook_url, "Runbook"), (words.link, "Open"))
+                for href, text in ((web_address(notice.runbook_url), "Runbook"), (link, "Open"))
                 if href
             ]
             event |= {
                 "client": "Inferwatch",
-                **({"client_url": words.link} if words.link else {}),
+                **({"client_url": link} if link else {}),
                 "payload": _payload(notice, words),
                 "links": links,
             }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_streams.notifications.channels.answers import of_http_status
 from inferwatch_streams.notifications.channels.http import Request
+from inferwatch_streams.notifications.channels.links import web_address
 from inferwatch_streams.notifications.message import DELIVERED, FAILED, REFUSED, Answer
 from inferwatch_streams.notifications.notice import ACKNOWLEDGED, RESOLVED
 
@@ -26,7 +27,6 @@ POST_MESSAGE: Final = "https://slack.com/api/chat.postMessage"
 MAX_HEADER: Final = 150
 MAX_SECTION: Final = 3000
 MAX_BLOCKS: Final = 50
-MAX_URL: Final = 3000
 MAX_BUTTON: Final = 75
 # Slack documents no limit of the whole, and refuses more than about 13,000 characters
 # (msg_blocks_too_long, github.com/slackapi/bolt-js/issues/2509).
@@ -127,9 +127,9 @@ def blocks(message: Message, words: Words) -> list[dict[str, Any]]:
 def _buttons(notice: Notice, link: str) -> list[dict[str, Any]]:
     wanted = (("Runbook", notice.runbook_url), ("Open", link))
     return [
-        {"type": "button", "text": _plain(name, MAX_BUTTON), "url": url}
+        {"type": "button", "text": _plain(name, MAX_BUTTON), "url": address}
         for name, url in wanted
-        if url and url.startswith(("http://", "https://")) and len(url) <= MAX_URL
+        if (address := web_address(url))
     ]
 
 
