@@ -70,6 +70,14 @@ def test_a_mail_says_it_as_text_and_as_html() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("leave", ["500 stay", ""])
+def test_a_mail_that_is_taken_is_delivered_however_the_server_takes_leave(leave: str) -> None:
+    """Else it would be sent again and again."""
+    with mail_server(QUIT=leave) as server:
+        assert send(server.port).outcome == DELIVERED
+    assert len(server.mails) == 1
+
+
 @pytest.mark.parametrize(
     ("replies", "outcome", "status"),
     [

@@ -59,11 +59,11 @@ NOTICES = st.builds(
         lambda labels: tuple(sorted(labels.items()))
     ),
     value=st.none() | st.floats(allow_nan=False, allow_infinity=False),
-    runbook_url=st.none() | st.just("https://runbooks.example/x"),
+    runbook_url=st.sampled_from([None, "https://runbooks.example/x", "x.md", "http://a b\n"]),
 )  # fmt: skip
 
 
-@settings(max_examples=20)
+@settings(max_examples=15, deadline=None)
 @given(notices=st.lists(NOTICES, min_size=1, max_size=60))
 def test_every_payload_is_as_documented(notices: list[Notice]) -> None:
     """Lengths, counts, words and forms."""
@@ -108,6 +108,9 @@ def test_pagerduty_is_told_what_and_where() -> None:
     }
     assert event["payload"]["custom_details"]["value"] == 0.125
     assert [link["text"] for link in event["links"]] == ["Runbook", "Open"]
+    nothing = body(PAGER, message(notice(value=0.0, samples=0)))["payload"]["custom_details"]
+    assert (nothing["value"], nothing["samples"]) == (0.0, 0)
+    assert body(PAGER, message(notice(runbook_url="docs/x.md")))["links"] == []
     on_host = notice(labels=(("host", "gpu-7"), ("service", "chat")))
     assert body(PAGER, message(on_host))["payload"]["source"] == "gpu-7"
 

@@ -1,7 +1,7 @@
 """Messages in words: the default templates, and a team's own, which may fail."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from notices import AT, message, notice, words
 from prometheus_client import REGISTRY
@@ -77,6 +77,7 @@ def test_what_cannot_be_a_template_is_refused(text: str) -> None:
         Templates({"title": text})
 
 
+@settings(deadline=None)
 @given(
     state=st.sampled_from(STATES), title=st.text(), value=st.none() | st.floats(),
     labels=st.dictionaries(st.text(min_size=1), st.text(), max_size=3),

@@ -115,9 +115,12 @@ def test_alerts_are_told_by_their_notification_id() -> None:
     assert muted is not None
     assert (muted.notice_id, muted.muted) == ("t", True)
     assert muted.news.startswith("It comes and goes")
+    told = replace(told, value=float("nan"), threshold=float("inf"), samples=0)
     heard = notice_of("alert", _record(told), origin())
     assert heard is not None
     assert (heard.notice_id, heard.muted) == ("n", False)
+    # What JSON cannot have would be refused.
+    assert (heard.value, heard.threshold, heard.samples) == (None, None, 0)
 
 
 def _record(alert: Alert) -> dict[str, object]:

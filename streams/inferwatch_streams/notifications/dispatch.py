@@ -84,6 +84,7 @@ class Dispatch:
         await asyncio.gather(*tasks, return_exceptions=True)
         for post in self._posts.values():
             post.outbox = Outbox(post.settings.manner)
+        self._burying = {}
         self._maybe_told = set()
 
     def restore(self, notice: Notice) -> None:
@@ -121,8 +122,12 @@ class Dispatch:
     def _burying_of(self, notice: Notice, name: str) -> None:
         task = asyncio.create_task(self._undelivered.bury(name, notice, NOT_CONFIGURED, 0))
         self._burying[task] = notice
-        task.add_done_callback(self._burying.pop)
-        task.add_done_callback(_tell_of_defect)
+        task.add_done_callback(self._buried)
+
+    def _buried(self, task: asyncio.Task[None]) -> None:
+        _tell_of_defect(task)
+        if not task.cancelled() and task.exception() is None:
+            self._burying.pop(task, None)
 
     def forget(self, subject: str) -> None:
         """Tell nothing more of a subject whose record is gone."""
@@ -194,7 +199,10 @@ class Dispatch:
         if answer.outcome == DELIVERED:
             metrics.SENT.labels(name, message.worst.state).inc()
             self._observe(name, message)
-            log.info("told", channel=name, message_id=message.message_id, attempts=attempts)
+            log.info(
+                "told", channel=name, message_id=message.message_id, attempts=attempts,
+                detail=answer.detail,
+            )  # fmt: skip
         else:
             await self._give_up(name, message, answer, attempts)
         post.outbox.finish(message, self._monotonic())

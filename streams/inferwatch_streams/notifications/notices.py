@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_streams.alerts import alert as alerts
@@ -60,8 +61,8 @@ def _of_alert(alert: Alert, origin: Origin) -> Notice | None:
         since=alert.started_at,
         until=alert.resolved_at,
         actor=alert.acknowledged_by if alert.status == alerts.ACKNOWLEDGED else None,
-        value=alert.value,
-        threshold=alert.threshold,
+        value=_finite(alert.value),
+        threshold=_finite(alert.threshold),
         samples=alert.samples,
         description=alert.description,
         news=FLAPS if alert.flapping and alert.status == alerts.FIRING else "",
@@ -69,6 +70,11 @@ def _of_alert(alert: Alert, origin: Origin) -> Notice | None:
         muted=alert.notification_id is None,
         origin=origin,
     )
+
+
+def _finite(value: float | None) -> float | None:
+    """The value where JSON can have it, else None."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _of_incident(record: Mapping[str, Any], origin: Origin) -> Notice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import smtplib
 import ssl
@@ -71,8 +72,14 @@ class Email:
         """See ``Sender``: delivered is what the server takes for one address at least."""
         try:
             mail = self.mail(message, words)
-            with self._connect() as server:
+            server = self._connect()
+            try:
                 refused = server.send_message(mail, self.sender, list(self.to))
+                # The mail is taken; how the server takes leave does not change that.
+                with contextlib.suppress(smtplib.SMTPException, OSError):
+                    server.quit()
+            finally:
+                server.close()
         except (smtplib.SMTPException, OSError, UnicodeError) as error:
             return self._failed(error)
         if refused:

@@ -115,5 +115,7 @@ def _payload(notice: Notice, words: Words) -> dict[str, Any]:
         "class": notice.name,
         "group": notice.group or notice.kind,
         **({"component": labels["service"]} if labels.get("service") else {}),
-        "custom_details": {name: value for name, value in details.items() if value},
+        "custom_details": {
+            name: value for name, value in details.items() if value not in (None, "", {})
+        },
     }

@@ -36,6 +36,12 @@ PASSING: Final = frozenset({
     "ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error",
     "request_timeout", "service_unavailable", "team_added_to_org",
 })  # fmt: skip
+# And those that say that it cannot; one that is not known is told in the detail alone.
+FINAL: Final = frozenset({
+    "account_inactive", "channel_not_found", "invalid_auth", "invalid_blocks", "is_archived",
+    "missing_scope", "msg_blocks_too_long", "msg_too_long", "no_permission", "no_text",
+    "not_authed", "not_in_channel", "restricted_action", "token_expired", "token_revoked",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +103,7 @@ class Slack:
             return answer
         return Answer(
             FAILED if error in PASSING else REFUSED,
-            error if error.replace("_", "").isalnum() else "error",
+            error if error in PASSING | FINAL else "error",
             f"Slack says {error}",
             response.wait_seconds,
         )
