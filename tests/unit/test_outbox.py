@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from notices import FREE, notice
+from notices import AT, FREE, SECOND, notice, origin
 
 from inferwatch_streams.notifications.manner import NEVER, Limit, Timing
 from inferwatch_streams.notifications.message import Message
@@ -299,3 +299,74 @@ def test_no_order_of_things_tells_twice_or_out_of_order(
     assert all(
         one.state == RESOLVED or one.subject in channel.told for one in channel.newest.values()
     )
+
+
+class Life:
+    """A log, a channel, and workers that die: what each knows is the log and the floor alone.
+
+    Attributes:
+        log: All notices; a notice's place is its offset.
+        told: What the channel got, in order.
+        read: How far the present worker has read.
+    """
+
+    def __init__(self) -> None:
+        self.log: list[Notice] = []
+        self.told: list[Notice] = []
+        self.read = 0
+        self._floor = 0
+        self._flying: list[Message] = []
+        self._outbox = Outbox(FREE)
+
+    def step(self, step: object) -> None:
+        """Take the next step."""
+        if isinstance(step, tuple):
+            subject, state = step
+            self.log.append(notice(subject, state, len(self.log), origin=origin(len(self.log))))
+        elif step == "read" and self.read < len(self.log):
+            self._take(maybe_told=False)
+        elif step == "due" and (message := self._outbox.due(0.0)) is not None:
+            self._flying.append(message)
+            self.told += message.notices
+        elif step == "finish" and self._flying:
+            self._outbox.finish(self._flying.pop(0), 0.0)
+        elif step == "commit":
+            waiting = [one.at // SECOND - AT // SECOND for one in self._outbox.unsettled()]
+            self._floor = min([*waiting, self.read])
+        elif step == "kill":
+            self._outbox, self._flying, end = Outbox(FREE), [], len(self.log)
+            for one in self.log[: self._floor]:
+                self._outbox.restore(one, one.subject, AT_ONCE, 0.0, 0.0)
+            self.read = self._floor
+            while self.read < end:
+                self._take(maybe_told=True)
+
+    def _take(self, *, maybe_told: bool) -> None:
+        one = self.log[self.read]
+        self.read += 1
+        self._outbox.add(one, one.subject, AT_ONCE, 0.0, maybe_told=maybe_told)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from("ab"), STATES),
+            st.sampled_from(["read", "due", "finish", "commit", "kill"]),
+        ),
+        max_size=50,
+    )
+)
+def test_workers_that_die_leave_nobody_with_the_wrong_belief(steps: list[object]) -> None:
+    """At the end people believe of each subject what is so, whoever died whenever."""
+    life = Life()
+    for step in [*steps, *["read", "due", "finish"] * 60, "commit"]:
+        life.step(step)
+    assert life.read == len(life.log)
+    for subject in {one.subject for one in life.log}:
+        newest = [one for one in life.log if one.subject == subject][-1]
+        told = [one for one in life.told if one.subject == subject]
+        if newest.state != RESOLVED:
+            assert told[-1] == newest
+        elif told:
+            assert told[-1].state == RESOLVED
