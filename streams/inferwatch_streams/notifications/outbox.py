@@ -43,6 +43,8 @@ class _Group:
     key: str
     timing: Timing
     members: dict[str, _Member] = field(default_factory=dict)
+    # Of whom something is to be told; a dictionary keeps the order in which they came.
+    waiting: dict[str, _Member] = field(default_factory=dict)
     ready: float = NEVER
     sent_at: float | None = None
     repeats: int = 0
@@ -122,7 +124,7 @@ class Outbox:
                 notice if one.notice_id == notice.notice_id else one for one in member.pending
             ]
         member.maybe_told |= maybe_told and not notice.muted and notice.state != RESOLVED
-        self._tidy(place)
+        self._tidy(place, notice.subject)
         self._schedule(place, now)
 
     def note(self, notice: Notice) -> None:
@@ -138,26 +140,31 @@ class Outbox:
         if self.knows(subject):
             place = self._groups[self._group_of.pop(subject)]
             del place.members[subject]
+            place.waiting.pop(subject, None)
             self._tidy(place)
 
     def due(self, now: float) -> Message | None:
         """The next message that is to be sent now; it is on its way until ``finish``."""
         if self._flying >= self._manner.in_flight or now < self._allowed_at(now):
             return None
-        ready = [
-            one for one in self._groups.values()
-            if one.flying is None and self._time_of(one) <= now
-        ]  # fmt: skip
+        ready = {
+            key: at
+            for key, place in self._groups.items()
+            if place.flying is None and (at := self._due_at(place, now)) is not None
+        }
         if not ready:
             return None
         # Where a limit makes some wait, it is not the worst.
-        place = min(ready, key=lambda one: (-_rank(one), self._time_of(one)))
-        message = self._message(place, self._time_of(place))
+        key = min(ready, key=lambda key: (-_rank(self._groups[key]), ready[key]))
+        place = self._groups[key]
+        message = self._message(place, ready[key])
         place.flying = message
         place.ready = NEVER
         sent = {one.notice_id for one in message.notices}
-        for member in place.members.values():
+        for subject in {one.subject for one in message.notices}:
+            member = place.members[subject]
             member.pending = [one for one in member.pending if one.notice_id not in sent]
+            self._tidy(place, subject)
         self._flying += 1
         self._sent.append(now)
         return message
@@ -174,26 +181,19 @@ class Outbox:
             if member is not None:
                 member.told = notice.state != RESOLVED
                 member.maybe_told &= member.told
-        self._tidy(place)
+        self._tidy(place, *(notice.subject for notice in message.notices))
         self._schedule(place, now)
 
     def hold(self, until: float) -> None:
         """Send nothing before a time: the channel asked for it."""
         self._held_until = max(self._held_until, until)
 
-    def next_at(self, now: float) -> float:
-        """When ``due`` may have a message again; ``NEVER`` where only news can change that."""
-        if self._flying >= self._manner.in_flight:
-            return NEVER
-        times = [self._time_of(one) for one in self._groups.values() if one.flying is None]
-        return max(min(times, default=NEVER), self._allowed_at(now))
-
     def unsettled(self) -> Iterator[Notice]:
         """The notices that were taken in and neither delivered nor given up."""
         for place in self._groups.values():
             if place.flying is not None and not place.flying.repeat:
                 yield from place.flying.notices
-            for member in place.members.values():
+            for member in place.waiting.values():
                 yield from member.pending
 
     def _member(self, notice: Notice, group: str, timing: Timing) -> tuple[_Group, _Member]:
@@ -202,7 +202,7 @@ class Outbox:
         return place, place.members.setdefault(notice.subject, _Member(notice))
 
     def _schedule(self, place: _Group, now: float) -> None:
-        if not any(member.pending for member in place.members.values()):
+        if not place.waiting:
             place.ready = NEVER
         elif place.ready == NEVER:
             wait = place.timing.group_wait
@@ -210,11 +210,12 @@ class Outbox:
                 wait = max(0.0, place.sent_at + place.timing.group_interval - now)
             place.ready = now + wait
 
-    def _time_of(self, place: _Group) -> float:
-        """When a group's next message is due."""
-        if place.sent_at is None or not self._holding(place):
+    def _due_at(self, place: _Group, now: float) -> float | None:
+        """Since when a group's next message is due; None while it is not."""
+        if place.ready <= now:
             return place.ready
-        return min(place.ready, place.sent_at + place.timing.repeat_interval)
+        again = NEVER if place.sent_at is None else place.sent_at + place.timing.repeat_interval
+        return again if again <= now and self._holding(place) else None
 
     def _holding(self, place: _Group) -> tuple[Notice, ...]:
         """What a repeat would say: what was told and still holds, and nobody has taken."""
@@ -227,7 +228,7 @@ class Outbox:
         )
 
     def _message(self, place: _Group, due_at: float) -> Message:
-        changed = [one for member in place.members.values() for one in member.pending]
+        changed = [one for member in place.waiting.values() for one in member.pending]
         changed.sort(key=lambda one: one.at)
         if self._manner.one_by_one:
             changed = changed[:1]
@@ -247,11 +248,17 @@ class Outbox:
             deadline=due_at + self._manner.give_up_seconds,
         )
 
-    def _tidy(self, place: _Group) -> None:
+    def _tidy(self, place: _Group, *subjects: str) -> None:
         """Let go of what has ended and was told, and of a group without members."""
-        for subject, member in list(place.members.items()):
-            over = member.latest.state == RESOLVED and not member.pending
-            if over and not _flies(place, subject):
+        for subject in subjects:
+            member = place.members.get(subject)
+            if member is None:
+                continue
+            if member.pending:
+                place.waiting.setdefault(subject, member)
+                continue
+            place.waiting.pop(subject, None)
+            if member.latest.state == RESOLVED and not _flies(place, subject):
                 del place.members[subject]
                 del self._group_of[subject]
         if not place.members and place.flying is None:
@@ -293,7 +300,7 @@ def _resolve(place: _Group, member: _Member, notice: Notice) -> None:
 
 
 def _rank(place: _Group) -> int:
-    return max((severity_rank(one.latest.severity) for one in place.members.values()), default=0)
+    return max((severity_rank(one.latest.severity) for one in place.waiting.values()), default=0)
 
 
 def _append(member: _Member, notice: Notice) -> None:
