@@ -38,6 +38,8 @@ def test_a_title_says_what_holds_of_several() -> None:
     told = words(message(notice("a"), notice("a", RESOLVED), notice("b", severity="low")))
     assert told.title == "[FIRING:2] low: b fails"
     assert words(message(notice("a"), notice("a", RESOLVED))).title == "[RESOLVED] high: a fails"
+    many = words(message(*(notice(str(number)) for number in range(60))))
+    assert (len(many.texts), many.left_out, many.body[-12:]) == (50, 10, "and 10 more\n")
     assert words(message(notice("a"), repeat=2)).title == "[FIRING] high: a fails (still)"
 
 

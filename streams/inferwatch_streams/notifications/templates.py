@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 MAX_TITLE: Final = 1_000
 MAX_TEXT: Final = 16_000
 MAX_LINK: Final = 2_000
+# Nobody reads more in one message, and each takes milliseconds.
+MAX_TEXTS: Final = 50
 NAMES: Final = ("title", "text", "link")
 DEFAULTS: Final[Mapping[str, str]] = {
     "title": (
@@ -63,18 +65,21 @@ class Words:
 
     Attributes:
         title: One line.
-        texts: A text for each of its notices.
+        texts: A text for each of its first notices.
         link: Where there is more; empty for nowhere.
+        left_out: How many notices have no text.
     """
 
     title: str
     texts: tuple[str, ...]
     link: str = ""
+    left_out: int = 0
 
     @property
     def body(self) -> str:
         """All texts."""
-        return "\n".join(self.texts)
+        more = (f"and {self.left_out} more\n",) if self.left_out else ()
+        return "\n".join((*self.texts, *more))
 
 
 def _number(value: Any) -> str:
@@ -108,9 +113,10 @@ class Templates:
             " ".join(self._render("title", first)[:MAX_TITLE].split()),
             tuple(
                 self._render("text", context(notice, message))[:MAX_TEXT]
-                for notice in message.notices
+                for notice in message.notices[:MAX_TEXTS]
             ),
             self._render("link", first)[:MAX_LINK].strip(),
+            max(0, len(message.notices) - MAX_TEXTS),
         )
 
     def _render(self, name: str, values: Mapping[str, Any]) -> str:

@@ -31,7 +31,8 @@ _HTML: Final = ImmutableSandboxedEnvironment(autoescape=True).from_string(
 <h2 style="color:{{ colour }}">{{ words.title }}</h2>
 {% for text in words.texts %}<p style="white-space:pre-line">{{ text }}</p>
 {% if runbooks[loop.index0] %}<p><a href="{{ runbooks[loop.index0] }}">Runbook</a></p>{% endif %}
-{% endfor %}{% if link %}<p><a href="{{ link }}">Open</a></p>{% endif %}
+{% endfor %}{% if words.left_out %}<p>and {{ words.left_out }} more</p>{% endif %}
+{% if link %}<p><a href="{{ link }}">Open</a></p>{% endif %}
 </body></html>
 """
 )

@@ -116,7 +116,7 @@ def blocks(message: Message, words: Words) -> list[dict[str, Any]]:
     ]
     left = MAX_ALL
     shown = 0
-    for notice, text in zip(message.notices, words.texts, strict=True):
+    for notice, text in zip(message.notices, words.texts, strict=False):
         section = escaped(text, MAX_SECTION)
         if shown and (len(section) > left or len(found) > MAX_BLOCKS - 3):
             break
