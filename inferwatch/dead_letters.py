@@ -45,6 +45,7 @@ class DeadLetter:
         value: The record's value; None for a tombstone.
         headers: The record's headers.
         found_at: When it was found.
+        reader: Who could not read it; of a notification, which channel was not told.
     """
 
     topic: str
@@ -57,6 +58,7 @@ class DeadLetter:
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...]
     found_at: datetime
+    reader: str = ""
 
     @property
     def place(self) -> str:
@@ -64,9 +66,9 @@ class DeadLetter:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     @property
-    def identity(self) -> tuple[str, int, int]:
+    def identity(self) -> tuple[str, int, int, str]:
         """A letter may be written several times; it is the same where this is the same."""
-        return (self.topic_id, self.partition, self.offset)
+        return (self.topic_id, self.partition, self.offset, self.reader)
 
     @property
     def holds_record(self) -> bool:
@@ -126,6 +128,7 @@ def letter_of(value: bytes, registry: Registry) -> DeadLetter:
             value=record["value"],
             headers=tuple((header["key"], header["value"]) for header in record["headers"]),
             found_at=_time(record["found_at"]),
+            reader=record["reader"],
         )
     except KeyError as error:
         raise ValueError(f"The record has no {error}: it is no dead letter.") from error

@@ -68,6 +68,10 @@ COMMANDS = (
         "inferwatch.commands.controls:app",
     ),
     Deferred(
+        "notify", STEER, "Check the file of notifications, and try its channels.",
+        "inferwatch.commands.notify:app",
+    ),
+    Deferred(
         "rules", STEER, "Check rules, print their JSON Schema, and show those that hold.",
         "inferwatch.commands.rules:app",
     ),

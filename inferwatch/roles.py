@@ -16,6 +16,7 @@ from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_streams.incidents.policy import Policy
 from inferwatch_streams.incidents.policy_file import actions_of, read_policy
 from inferwatch_streams.incidents.settings import IncidentsSettings
+from inferwatch_streams.notifications.settings import NotificationsSettings
 from inferwatch_streams.rules_worker.settings import RulesSettings
 from inferwatch_streams.settings import AggregationSettings
 
@@ -30,6 +31,7 @@ class Role(StrEnum):
     SINK = "sink"
     RULES = "rules"
     INCIDENTS = "incidents"
+    NOTIFICATIONS = "notifications"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +142,28 @@ def _incidents(servers: Servers) -> Make:
     return make
 
 
+def _notifications(servers: Servers) -> Make:
+    settings = replace(
+        NotificationsSettings.from_environment(os.environ),
+        kafka=servers.kafka,
+        registry_url=servers.registry_url,
+    )
+
+    def make() -> Made:
+        from inferwatch_streams.notifications import factory, rehearsal  # noqa: PLC0415  # likewise
+
+        return Made(factory.create_app(settings), rehearsal.rehearse)
+
+    return make
+
+
 #: A role's function reads its settings, and raises what its settings raise.
 ROLES: "Final[Mapping[Role, Callable[[Servers], Make]]]" = {
     Role.AGGREGATION: _aggregation,
     Role.SINK: _sink,
     Role.RULES: _rules,
     Role.INCIDENTS: _incidents,
+    Role.NOTIFICATIONS: _notifications,
 }
 NEEDS_CLICKHOUSE: Final = frozenset({Role.SINK})
 """Roles that want ClickHouse migrated before they start."""

@@ -73,8 +73,8 @@ def replay(  # noqa: PLR0913  # an option is a parameter
 
     Key, value and headers are the original ones, with a header `inferwatch_replayed_from` added.
     Which letters were replayed is not remembered: what is replayed twice is counted twice, and
-    what still cannot be read becomes a dead letter again. Experiments and controls are left out:
-    published again they would replace what services were told since.
+    what still cannot be read becomes a dead letter again. Experiments, controls, alerts and
+    incidents are left out: published again they would replace what was said since.
     """
     choice = Choice(topic, reason, partition, frozenset(offset or ()))
     chosen = set()
@@ -93,7 +93,7 @@ def replay(  # noqa: PLR0913  # an option is a parameter
             f"{empty} hold no whole record (tombstone, corrupt batch, or cut) and are left out."
         )
     if orders:
-        typer.echo(f"{orders} are experiments and controls, which may be out of date; left out.")
+        typer.echo(f"{orders} are of compacted topics and may be out of date; left out.")
     if not places:
         typer.echo("No dead letters to publish.")
         return

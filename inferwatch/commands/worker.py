@@ -71,11 +71,12 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     registry_url: options.RegistryUrl = None,
     clickhouse: options.ClickHouse,
 ) -> None:
-    """Count events (aggregation), land all in ClickHouse (sink), and alert on windows (rules).
+    """Count events (aggregation), land them (sink), alert (rules), and tell people (notifications).
 
-    Start as many as you like: those of aggregation and sink share the partitions, of rules one
-    leads and the others stand by, and any of them may be killed at any time. Further settings are
-    variables: INFERWATCH_AGGREGATION_*, INFERWATCH_SINK_* and INFERWATCH_RULES_*.
+    Start as many as you like: those of aggregation and sink share the partitions, of the others one
+    leads and the rest stand by, and any of them may be killed at any time. Further settings are
+    variables: INFERWATCH_AGGREGATION_*, INFERWATCH_SINK_*, INFERWATCH_RULES_* and
+    INFERWATCH_NOTIFICATIONS_*.
     """
     keep_freed_memory()
     # Until Faust handles it: as a container's first process, Python heeds no SIGTERM by itself.

@@ -209,7 +209,7 @@ def test_replay_leaves_out_what_services_obey(letters: Letters, run: Callable[..
     letters.write(letters.letter(7, source_topic=CONTROLS.name, partition=0), letters.letter(8))
     done = run("replay", "--reason", letters.reason, "--yes")
     assert done.exit_code == 0, done.output
-    assert "1 are experiments and controls" in done.stdout
+    assert "1 are of compacted topics" in done.stdout
     assert "Published 1 records again." in done.stdout
 
 

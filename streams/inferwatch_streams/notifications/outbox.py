@@ -1,0 +1,310 @@
+"""What one channel has still to tell, and when: grouping, waits, repeats, limits. Pure.
+
+A group's messages go out one after the other, so that no later change overtakes an earlier one.
+Times are seconds of a monotonic clock that is passed in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from inferwatch_streams.notifications.manner import NEVER
+from inferwatch_streams.notifications.message import Message, message_id, severity_rank
+from inferwatch_streams.notifications.notice import ACKNOWLEDGED, FIRING, RESOLVED, UPDATED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from inferwatch_streams.notifications.manner import Manner, Timing
+    from inferwatch_streams.notifications.notice import Notice
+
+
+@dataclass(slots=True)
+class _Member:
+    """One alert or incident of a group.
+
+    Attributes:
+        latest: Its newest notice.
+        told: Whether the last that people were told is that it holds.
+        maybe_told: Whether a process before this one may have told so, and not recorded it.
+        pending: What is still to be told, in order.
+    """
+
+    latest: Notice
+    told: bool = False
+    maybe_told: bool = False
+    pending: list[Notice] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Group:
+    key: str
+    timing: Timing
+    members: dict[str, _Member] = field(default_factory=dict)
+    # Of whom something is to be told; a dictionary keeps the order in which they came.
+    waiting: dict[str, _Member] = field(default_factory=dict)
+    ready: float = NEVER
+    sent_at: float | None = None
+    repeats: int = 0
+    flying: Message | None = None
+
+
+class Outbox:
+    """The groups of one channel."""
+
+    def __init__(self, manner: Manner) -> None:
+        self._manner = manner
+        self._groups: dict[str, _Group] = {}
+        # A subject stays in its group: one that another route takes meanwhile is still one.
+        self._group_of: dict[str, str] = {}
+        self._flying = 0
+        self._sent: deque[float] = deque()
+        self._held_until = 0.0
+
+    def knows(self, subject: str) -> bool:
+        """Whether it holds something of a subject."""
+        return subject in self._group_of
+
+    def restore(self, notice: Notice, group: str, timing: Timing, now: float, age: float) -> None:
+        """Take in a notice that was told before this process began.
+
+        Args:
+            notice: It.
+            group: Its group.
+            timing: Of the group.
+            now: The time.
+            age: How long ago it was, in seconds of event time.
+        """
+        if notice.state == RESOLVED:
+            self.forget(notice.subject)
+            return
+        place, member = self._member(notice, group, timing)
+        member.latest = notice
+        if notice.muted:
+            return
+        member.told = True
+        # As if it had been said again at every interval: a restart does not start that anew.
+        repeats, into = divmod(max(0.0, age), place.timing.repeat_interval)
+        place.repeats = int(repeats) + 1
+        place.sent_at = now - into
+
+    def add(  # the last has a default
+        self,
+        notice: Notice,
+        group: str,
+        timing: Timing,
+        now: float,
+        *,
+        maybe_told: bool = False,
+    ) -> None:
+        """Take in a notice: it goes out when its group's time has come, or is not needed.
+
+        Args:
+            notice: It.
+            group: Its group, unless its subject is in one already.
+            timing: Of the group.
+            now: The time.
+            maybe_told: Whether a process before this one may have told it, and not recorded it. It
+                is told again, and that it ended in any case: else it would seem to last for ever.
+        """
+        place, member = self._member(notice, group, timing)
+        changed = member.latest.notice_id != notice.notice_id
+        member.latest = notice
+        if notice.state == RESOLVED:
+            _resolve(place, member, notice)
+        elif notice.muted:
+            # Silenced before it was said.
+            member.pending = [one for one in member.pending if one.state == RESOLVED]
+        elif changed or not (member.pending or _stands(place, member)):
+            _append(member, notice)
+        else:
+            member.pending = [
+                notice if one.notice_id == notice.notice_id else one for one in member.pending
+            ]
+        member.maybe_told |= maybe_told and not notice.muted and notice.state != RESOLVED
+        self._tidy(place, notice.subject)
+        self._schedule(place, now)
+
+    def note(self, notice: Notice) -> None:
+        """Take in a notice that this channel is not told of: only what goes on changes."""
+        if notice.state == RESOLVED:
+            self.forget(notice.subject)
+        elif self.knows(notice.subject):
+            place = self._groups[self._group_of[notice.subject]]
+            place.members[notice.subject].latest = notice
+
+    def forget(self, subject: str) -> None:
+        """Tell nothing more of a subject, which is gone."""
+        if self.knows(subject):
+            place = self._groups[self._group_of.pop(subject)]
+            del place.members[subject]
+            place.waiting.pop(subject, None)
+            self._tidy(place)
+
+    def due(self, now: float) -> Message | None:
+        """The next message that is to be sent now; it is on its way until ``finish``."""
+        if self._flying >= self._manner.in_flight or now < self._allowed_at(now):
+            return None
+        ready = {
+            key: at
+            for key, place in self._groups.items()
+            if place.flying is None and (at := self._due_at(place, now)) is not None
+        }
+        if not ready:
+            return None
+        # Where a limit makes some wait, it is not the worst.
+        key = min(ready, key=lambda key: (-_rank(self._groups[key]), ready[key]))
+        place = self._groups[key]
+        message = self._message(place, ready[key])
+        place.flying = message
+        place.ready = NEVER
+        sent = {one.notice_id for one in message.notices}
+        for subject in {one.subject for one in message.notices}:
+            member = place.members[subject]
+            member.pending = [one for one in member.pending if one.notice_id not in sent]
+            self._tidy(place, subject)
+        self._flying += 1
+        self._sent.append(now)
+        return message
+
+    def finish(self, message: Message, now: float) -> None:
+        """It was delivered, or given up; a later one of its group may go."""
+        place = self._groups[message.group]
+        place.flying = None
+        place.sent_at = now
+        place.repeats = message.repeat + 1
+        self._flying -= 1
+        for notice in message.notices:
+            member = place.members.get(notice.subject)
+            if member is not None:
+                member.told = notice.state != RESOLVED
+                member.maybe_told &= member.told
+        self._tidy(place, *(notice.subject for notice in message.notices))
+        self._schedule(place, now)
+
+    def hold(self, until: float) -> None:
+        """Send nothing before a time: the channel asked for it."""
+        self._held_until = max(self._held_until, until)
+
+    def unsettled(self) -> Iterator[Notice]:
+        """The notices that were taken in and neither delivered nor given up."""
+        for place in self._groups.values():
+            if place.flying is not None and not place.flying.repeat:
+                yield from place.flying.notices
+            for member in place.waiting.values():
+                yield from member.pending
+
+    def _member(self, notice: Notice, group: str, timing: Timing) -> tuple[_Group, _Member]:
+        key = self._group_of.setdefault(notice.subject, group)
+        place = self._groups.setdefault(key, _Group(key, timing))
+        return place, place.members.setdefault(notice.subject, _Member(notice))
+
+    def _schedule(self, place: _Group, now: float) -> None:
+        if not place.waiting:
+            place.ready = NEVER
+        elif place.ready == NEVER:
+            wait = place.timing.group_wait
+            if place.sent_at is not None:
+                wait = max(0.0, place.sent_at + place.timing.group_interval - now)
+            place.ready = now + wait
+
+    def _due_at(self, place: _Group, now: float) -> float | None:
+        """Since when a group's next message is due; None while it is not."""
+        if place.ready <= now:
+            return place.ready
+        again = NEVER if place.sent_at is None else place.sent_at + place.timing.repeat_interval
+        return again if again <= now and self._holding(place) else None
+
+    def _holding(self, place: _Group) -> tuple[Notice, ...]:
+        """What a repeat would say: what was told and still holds, and nobody has taken."""
+        return tuple(
+            member.latest
+            for member in place.members.values()
+            if member.told
+            and member.latest.state != RESOLVED
+            and (self._manner.mirrors or _nobody_has_it(member.latest))
+        )
+
+    def _message(self, place: _Group, due_at: float) -> Message:
+        changed = [one for member in place.waiting.values() for one in member.pending]
+        changed.sort(key=lambda one: one.at)
+        if self._manner.one_by_one:
+            changed = changed[:1]
+        repeat = 0 if changed else max(1, place.repeats)
+        notices = tuple(changed) or self._holding(place)
+        active = tuple(
+            member.latest
+            for member in place.members.values()
+            if member.latest.state != RESOLVED and (member.told or member.pending)
+        )
+        return Message(
+            message_id=message_id(notices, repeat),
+            group=place.key,
+            notices=notices,
+            active=active,
+            repeat=repeat,
+            deadline=due_at + self._manner.give_up_seconds,
+        )
+
+    def _tidy(self, place: _Group, *subjects: str) -> None:
+        """Let go of what has ended and was told, and of a group without members."""
+        for subject in subjects:
+            member = place.members.get(subject)
+            if member is None:
+                continue
+            if member.pending:
+                place.waiting.setdefault(subject, member)
+                continue
+            place.waiting.pop(subject, None)
+            if member.latest.state == RESOLVED and not _flies(place, subject):
+                del place.members[subject]
+                del self._group_of[subject]
+        if not place.members and place.flying is None:
+            self._groups.pop(place.key, None)
+
+    def _allowed_at(self, now: float) -> float:
+        limit = self._manner.limit
+        while self._sent and self._sent[0] + limit.seconds <= now:
+            self._sent.popleft()
+        full = len(self._sent) >= limit.messages
+        return max(self._held_until, self._sent[0] + limit.seconds if full else 0.0)
+
+
+def _nobody_has_it(notice: Notice) -> bool:
+    return notice.state == FIRING and not notice.muted
+
+
+def _flies(place: _Group, subject: str) -> bool:
+    return place.flying is not None and any(one.subject == subject for one in place.flying.notices)
+
+
+def _stands(place: _Group, member: _Member) -> bool:
+    """Whether people believe that it holds, once they have what is on its way to them."""
+    on_its_way = [] if place.flying is None else place.flying.notices
+    said = [one for one in on_its_way if one.subject == member.latest.subject]
+    return said[-1].state != RESOLVED if said else member.told
+
+
+def _resolve(place: _Group, member: _Member, notice: Notice) -> None:
+    """Add that it ended, unless people never heard that it began."""
+    if not member.maybe_told:
+        # What was not said yet is not said any more.
+        member.pending = [one for one in member.pending if one.state == RESOLVED]
+    last = member.pending[-1].state if member.pending else None
+    if last is None and not (member.maybe_told or _stands(place, member)):
+        return
+    if last != RESOLVED:
+        member.pending.append(notice)
+
+
+def _rank(place: _Group) -> int:
+    return max((severity_rank(one.latest.severity) for one in place.waiting.values()), default=0)
+
+
+def _append(member: _Member, notice: Notice) -> None:
+    """Add to what is to be told; of updates of an incident, the newest says it all."""
+    if notice.state in (UPDATED, ACKNOWLEDGED):
+        member.pending = [one for one in member.pending if one.state != notice.state]
+    member.pending.append(notice)
