@@ -4,6 +4,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from prometheus_client import Metric
@@ -48,6 +49,17 @@ class Meters:
 
 
 NOTHING: Final = Meters(ready=False, events=0, aggregate_rows=0, landed={})
+
+
+def is_ready(port: int) -> bool:
+    """Whether a worker says on a loopback port that all its roles are at work or stand by."""
+    try:
+        with urllib.request.urlopen(  # a constant scheme and host
+            f"http://127.0.0.1:{port}/health/ready", timeout=ANSWER_SECONDS
+        ) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 def read_meters(port: int) -> Meters:

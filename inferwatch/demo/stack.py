@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
-from inferwatch.demo.meters import Meters, read_meters
+from inferwatch.demo.meters import Meters, is_ready, read_meters
 from inferwatch.embedded.broker import EmbeddedBroker
 from inferwatch.embedded.clickhouse import EmbeddedClickHouse
 from inferwatch.embedded.errors import EmbeddedError, EndedError
@@ -27,7 +27,14 @@ from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.releases import releases
 from inferwatch_schemas.topics import TOPICS, topic_of
 
-ROLES: Final = ("aggregation", "sink")
+WORKERS: Final = {
+    "aggregation": ("aggregation",),
+    "sink": ("sink",),
+    "alerting": ("rules", "incidents", "notifications"),
+}
+"""The workers by name, and their roles."""
+RULES_FILE: Final = Path(__file__).with_name("rules.yaml")
+INCIDENTS_FILE: Final = Path(__file__).with_name("incidents.yaml")
 WORKER_START_SECONDS: Final = 90.0
 WORKER_STOP_SECONDS: Final = 10.0
 # Where a worker cannot hand anything over, because what it needs has ended.
@@ -134,12 +141,12 @@ class Stack:
         self.kafka, self.broker = self._broker()
         TopicAdmin(self.kafka).create(TOPICS)
         self.registry_url = wanted.registry_url or self._stop.enter_context(_pinned_registry()).url
-        self._say("starting the workers, aggregation and sink ...")
+        self._say(f"starting the workers: {', '.join(WORKERS)} ...")
         self._stop.callback(self._stop_workers)
-        for role in ROLES:
-            self._start_worker(role)
-        for role, child in self._workers.items():
-            child.wait_ready(functools.partial(self._ready, role), WORKER_START_SECONDS)
+        for name in WORKERS:
+            self._start_worker(name)
+        for name, child in self._workers.items():
+            child.wait_ready(functools.partial(self._ready, name), WORKER_START_SECONDS)
         self._publish_endpoints()
 
     def _broker(self) -> tuple[KafkaSettings, str]:
@@ -172,28 +179,37 @@ class Stack:
         """Whether the broker keeps all it was sent in memory."""
         return self._ingredients.kafka is None and not self._ingredients.apache
 
-    def _start_worker(self, role: str) -> None:
-        port = self._ports[role] = free_port()
+    def _start_worker(self, name: str) -> None:
+        port = self._ports[name] = free_port()
         settings = {
             **self.kafka.to_environment(),
             "INFERWATCH_CLICKHOUSE_URL": self.clickhouse.url,
             "INFERWATCH_CLICKHOUSE_DATABASE": self.clickhouse.database,
             "INFERWATCH_CLICKHOUSE_USER": self.clickhouse.user,
             "INFERWATCH_CLICKHOUSE_PASSWORD": self.clickhouse.password,
+            # A file that one has named oneself holds here too.
+            "INFERWATCH_RULES_FILE": os.environ.get("INFERWATCH_RULES_FILE", str(RULES_FILE)),
+            "INFERWATCH_INCIDENTS_FILE": os.environ.get(
+                "INFERWATCH_INCIDENTS_FILE", str(INCIDENTS_FILE)
+            ),
         }
         if self._ingredients.registry_url is not None:
             settings["INFERWATCH_REGISTRY_URL"] = self._ingredients.registry_url
+        roles = WORKERS[name]
         if self.embedded_broker:
-            name = f"INFERWATCH_{role.upper()}_SESSION_TIMEOUT_SECONDS"
-            settings[name] = str(EMBEDDED_SESSION_SECONDS)
-        command = (sys.executable, "-m", "inferwatch", "worker")
+            for role in roles:
+                variable = f"INFERWATCH_{role.upper()}_SESSION_TIMEOUT_SECONDS"
+                settings[variable] = str(EMBEDDED_SESSION_SECONDS)
+        command = [sys.executable, "-m", "inferwatch", "worker", "--metrics-port", str(port)]
+        for role in roles:
+            command += ["--only", role]
         child = Child.start(
-            [*command, "--only", role, "--metrics-port", str(port)],
-            name=f"the {role} worker",
-            log=self.logs / f"{role}.log",
+            command,
+            name=f"the {name} worker",
+            log=self.logs / f"{name}.log",
             env={**os.environ, **settings},
         )
-        self._workers[role] = child
+        self._workers[name] = child
 
     def _stop_workers(self) -> None:
         # At once: each waits for what it still has to hand over.
@@ -202,13 +218,13 @@ class Stack:
             for stopped in [pool.submit(child.stop, seconds) for child in self._workers.values()]:
                 stopped.result()
 
-    def _ready(self, role: str) -> bool:
+    def _ready(self, name: str) -> bool:
         self.check()
-        return self.meters(role).ready
+        return is_ready(self._ports[name])
 
-    def meters(self, role: str) -> Meters:
+    def meters(self, name: str) -> Meters:
         """What a worker's metrics say now; zeros while it does not answer."""
-        return read_meters(self._ports[role])
+        return read_meters(self._ports[name])
 
     def check(self) -> None:
         """Make sure that everything that was started runs.
@@ -219,8 +235,8 @@ class Stack:
         """
         for name, (server, log) in self._servers.items():
             self._require(name, server, log)
-        for role, child in self._workers.items():
-            self._require(f"The {role} worker", child, self.logs / f"{role}.log")
+        for name, child in self._workers.items():
+            self._require(f"The {name} worker", child, self.logs / f"{name}.log")
 
     def _require(self, name: str, server: Server | Child, log: Path) -> None:
         if not server.alive:

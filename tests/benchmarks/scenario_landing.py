@@ -26,6 +26,7 @@ from tests.benchmarks.request_load import Load, make_load, publish
 from tests.benchmarks.rows import Rows
 from tests.benchmarks.run_inferwatch import run_inferwatch
 from tests.benchmarks.totals import check, merged
+from tests.contract.pipeline import COUNT_AND_LAND
 
 GROUPS = 20
 MAX_FACTOR = 2.0
@@ -53,7 +54,7 @@ class Landing:
                 closing(rows),
                 closing(ClickHouse(settings)) as clickhouse,
                 started(
-                    [sys.executable, "-m", "inferwatch", "worker"],
+                    [sys.executable, "-m", "inferwatch", "worker", *COUNT_AND_LAND],
                     folder,
                     INFERWATCH_AGGREGATION_SESSION_TIMEOUT_SECONDS=SESSION_SECONDS,
                     INFERWATCH_SINK_SESSION_TIMEOUT_SECONDS=SESSION_SECONDS,

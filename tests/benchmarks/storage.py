@@ -61,6 +61,7 @@ from tests.benchmarks.stored_bytes import (
     weighed,
 )
 from tests.benchmarks.totals import check, merged
+from tests.contract.pipeline import COUNT_AND_LAND
 
 # The tables, and the time of a row in each.
 RAW, ROWS = ("requests_stored", "event_time"), ("request_aggregates_stored", "window_start")
@@ -210,7 +211,7 @@ def measure(events: int, groups: int) -> Storage:
 def _measured(servers: Servers, warm_up: Load, load: Load, groups: int) -> Storage:
     kafka, logs = servers.kafka, servers.logs
     events, all_events = len(load.values), len(warm_up.values) + len(load.values)
-    command = [sys.executable, "-m", "inferwatch", "worker"]
+    command = [sys.executable, "-m", "inferwatch", "worker", *COUNT_AND_LAND]
     variables = {
         "INFERWATCH_AGGREGATION_SESSION_TIMEOUT_SECONDS": SESSION_SECONDS,
         "INFERWATCH_SINK_SESSION_TIMEOUT_SECONDS": SESSION_SECONDS,
