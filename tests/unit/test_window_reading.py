@@ -273,3 +273,14 @@ def test_a_leader_that_was_replaced_overwrites_nothing() -> None:
     found = again.totals("requests.v1", *span, ("service",))
     assert found.measures["requests"].tolist() == expected.measures["requests"].tolist()
     assert found.measures["requests"][0] > 0
+
+
+def test_answers_of_ticks_that_are_over_are_let_go() -> None:
+    """Also while nothing comes: the same question again is answered from memory, older ones not."""
+    store = store_of(request("chat"))
+    asked = {"by": (), "measures": ("requests",)}
+    first = store.totals("requests.v1", *SPAN, **asked)
+    assert store.totals("requests.v1", *SPAN, **asked) is first
+    later = (SPAN[0], SPAN[1] + 10_000_000)
+    store.totals("requests.v1", *later, **asked)
+    assert store.totals("requests.v1", *SPAN, **asked) is not first
