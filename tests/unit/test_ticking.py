@@ -114,6 +114,17 @@ def test_silence_is_told_after_a_minute_and_ends_with_the_next_row() -> None:
     assert log.done(log.second()) == before + STEP
 
 
+def test_a_clock_that_was_set_back_stops_nothing() -> None:
+    """Ticks go on with the clock as it is now."""
+    log = Log()
+    log.now += 3600 * SECOND
+    ahead = log.done(log.second())
+    log.now -= 3600 * SECOND
+    times = [log.done(log.second()) for _ in range(3)]
+    assert times[0] < ahead - 3590 * SECOND
+    assert [now - before for before, now in itertools.pairwise(times)] == [SECOND, SECOND]
+
+
 def test_a_pipeline_through_which_nothing_ever_came_is_not_silent() -> None:
     """A new one waits for its first services."""
     log = Log()

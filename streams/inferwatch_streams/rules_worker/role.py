@@ -151,6 +151,7 @@ class RulesRole:
         if not await self.processor.ready():
             if not self.processor.assigned:
                 self._alerting.stand_by()
+                self._show(None)
             return
         try:
             await self._tick_all()
@@ -161,7 +162,7 @@ class RulesRole:
         except LeadingError as error:
             self.processor.begin_anew(error)
         except SchemasError as error:
-            metrics.HELD.labels(Held.BEHIND.name.lower()).set(1)
+            self._show(Held.BEHIND)
             log.warning("rules wait for Kafka", error=str(error))
 
     async def _tick_all(self) -> None:
@@ -169,15 +170,18 @@ class RulesRole:
         until = time.monotonic() + MOST_SECONDS
         while time.monotonic() < until:
             tick = self._ticking.due(self._now())
-            for reason in Held:
-                held = tick is not None and tick.held is reason
-                metrics.HELD.labels(reason.name.lower()).set(held)
+            self._show(None if tick is None else tick.held)
             if tick is None or tick.held is Held.BEHIND:
                 return
             async with self._acting:
                 await self._carry_out(tick)
             if tick.held is not None:
                 return
+
+    @staticmethod
+    def _show(held: Held | None) -> None:
+        for reason in Held:
+            metrics.HELD.labels(reason.name.lower()).set(reason is held)
 
     async def _see(self) -> None:
         partitions = [at for at in self.processor.floors() if at[0] == AGGREGATES.name]

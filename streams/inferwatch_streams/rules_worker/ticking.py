@@ -110,7 +110,8 @@ class Ticking:
             return Tick(present, Held.BEHIND)
         read = (self._read_until - self._settle // 2) // SECOND * SECOND
         limit = min(present, read)
-        if self.evaluated_until is None:
+        # What lies ahead of the clock was looked at before somebody set that back.
+        if self.evaluated_until is None or self.evaluated_until > present + STEP:
             return Tick(limit)
         missed = limit - self.evaluated_until
         if missed <= 0:
