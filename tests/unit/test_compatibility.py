@@ -407,4 +407,6 @@ def test_what_passes_reads_released_records(
     assert isinstance(read, dict)
     for one in new["fields"]:
         wanted = event.get(one["name"], one.get("default"))
-        assert read[one["name"]] == wanted
+        # A long of 53 bits and more is rounded where it is read as a double: Avro's promotion.
+        rounded = isinstance(read[one["name"]], float) and isinstance(wanted, int)
+        assert read[one["name"]] == (float(wanted) if rounded else wanted)

@@ -24,6 +24,8 @@ from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import TOPICS, Topic
 from inferwatch_schemas.wire import decode
 from inferwatch_streams import factory as aggregation
+from inferwatch_streams.incidents import factory as incidents
+from inferwatch_streams.notifications import factory as notifications
 from inferwatch_streams.rules_worker import factory as rules
 
 LIMIT_SECONDS = 20
@@ -57,7 +59,7 @@ def test_chunks_of_any_kind_find_everything_compiled() -> None:
 
 @pytest.mark.parametrize(
     ("options", "count"),
-    [([], 3), (["--only=aggregation"], 1), (["--only=sink", "--only=rules", "--only=sink"], 2)],
+    [([], 5), (["--only=aggregation"], 1), (["--only=sink", "--only=rules", "--only=sink"], 2)],
 )
 def test_a_worker_compiles_before_it_joins(
     monkeypatch: pytest.MonkeyPatch, options: list[str], count: int
@@ -75,6 +77,7 @@ def test_a_worker_compiles_before_it_joins(
     for module, name in (
         (worker, "check_topics"), (worker, "check_connects"), (worker, "check_migrated"),
         (aggregation, "create_app"), (sink, "create_app"), (rules, "create_app"),
+        (incidents, "create_app"), (notifications, "create_app"),
         (worker, "_warm_up"), (worker, "_run"),
         (worker, "_set_up_logging"), (worker, "keep_freed_memory"),
     ):  # fmt: skip
