@@ -82,6 +82,7 @@ class Keeper:
         self.windows = SimpleNamespace()
         self.taken = 0
         self.saved: list[int | None] = []
+        self.behind = False
 
     async def load(self, assignments: Mapping[Any, Assignment], epoch: int) -> int | None:
         """See ``WindowKeeper``."""
@@ -98,6 +99,8 @@ class Keeper:
     async def checkpoint(self, evaluated_until: int | None) -> Mapping[Any, int]:
         """See ``WindowKeeper``."""
         await asyncio.sleep(0)
+        if self.behind:
+            return {}
         self.saved.append(evaluated_until)
         return {ROWS: 1}
 
@@ -253,6 +256,24 @@ def test_who_is_replaced_begins_anew(worker: Worker) -> None:
     run(case)
 
 
+def test_rows_of_before_a_new_beginning_are_left_to_it(worker: Worker) -> None:
+    """A chunk that waited while all was begun anew is not the next one of what is held then."""
+
+    async def case() -> None:
+        await worker.row()
+        taken = worker.keeper.taken
+        late = chunk([Record(0, ROW)], AGGREGATES.name, 1)
+        async with worker.role._acting:  # noqa: SLF001  # as if something else were at work
+            taking = asyncio.create_task(worker.role.processor.process(late))
+            await asyncio.sleep(0.01)
+            worker.assign()
+        await taking
+        assert worker.keeper.taken == taken
+        assert worker.role.processor.position(ROWS) == 0
+
+    run(case)
+
+
 def test_it_waits_for_kafka(worker: Worker) -> None:
     """While nobody says where partitions end nothing is evaluated, and nothing is lost."""
 
@@ -303,6 +324,24 @@ def refused() -> float:
     """Return how often a file was not reloaded."""
     labels = {"outcome": "refused"}
     return REGISTRY.get_sample_value("inferwatch_rules_reloads_total", labels) or 0.0
+
+
+def test_a_silence_holds_for_ticks_that_the_next_leader_carries_out_again(worker: Worker) -> None:
+    """It begins where the last checkpoint ends, and not where this worker's ticks do."""
+
+    async def case() -> None:
+        await worker.row()
+        await worker.seconds(3)
+        written = worker.keeper.saved[-1]
+        assert written is not None
+        worker.keeper.behind = True
+        await worker.seconds(3)
+        assert worker.evaluated[-1] > written
+        await worker.order(command())
+        ((_, _, record),) = worker.topic.written
+        assert record["starts_at"] == written + 1
+
+    run(case)
 
 
 def test_a_rules_file_is_reloaded(tmp_path: Path) -> None:
