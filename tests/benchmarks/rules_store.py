@@ -20,10 +20,12 @@ import psutil
 from inferwatch_schemas.columnar.chunk import Chunk
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import AGGREGATES
+from inferwatch_schemas.wire import Encoder
 from inferwatch_streams.rows import cells
 from inferwatch_streams.rows.row_format import Columns, Place, RowFormat, Texts
 from inferwatch_streams.signals import REQUEST_SIGNAL
 from inferwatch_streams.windows import totals
+from inferwatch_streams.windows.checkpoint import Checkpoint
 from inferwatch_streams.windows.horizons import HOURS, MINUTES, SIZES, WINDOW_MS, Horizons
 from inferwatch_streams.windows.journal import Journal
 from inferwatch_streams.windows.labels import BinLabels, TextLabels
@@ -117,6 +119,9 @@ def totals_of(load: Load, days: float, rng: np.random.Generator) -> dict[bytes, 
                 values = form.sums(place, written, level, number, limits, part, names)
                 for name, value in zip(names, values, strict=True):
                     records[totals.key_of(place, 1, level, number, name)] = value
+    for partition in range(PARTITIONS):
+        end = Checkpoint("aggregates", partition, 1, 1, 0, NOW_MS, None, {})
+        records[end.key] = Encoder("checkpoint", PinnedRegistry()).encode(end.to_record())
     return records
 
 
@@ -194,6 +199,21 @@ def tick(store: WindowStore, at_ms: int, rules: int) -> int:
     return found
 
 
+def loaded(records: dict[bytes, bytes]) -> tuple[WindowStore, Journal]:
+    """A store that has the totals; tells what loading them takes."""
+    process = psutil.Process()
+    store = WindowStore("aggregates")
+    journal = Journal(store, PinnedRegistry())
+    # What is compiled is loaded before.
+    Journal(WindowStore("aggregates"), PinnedRegistry()).load(dict(list(records.items())[:50]), 1)
+    before, began, cpu = process.memory_info().rss, time.perf_counter(), time.process_time()
+    journal.load(records, 2)
+    tell("loading them", f"{time.perf_counter() - began:.2f} s")
+    tell("loading them, CPU", f"{time.process_time() - cpu:.2f} s")
+    tell("memory they take", f"{(process.memory_info().rss - before) / MIB:,.0f} MiB")
+    return store, journal
+
+
 def main() -> None:
     """Measure, and print a line for each result."""
     parser = argparse.ArgumentParser(
@@ -210,14 +230,7 @@ def main() -> None:
     size = sum(len(key) + len(value) for key, value in records.items())
     tell("totals: records", f"{len(records):,}")
     tell("totals: size", f"{size / MIB:,.0f} MiB")
-    process = psutil.Process()
-    store = WindowStore("aggregates")
-    journal = Journal(store, PinnedRegistry())
-    Journal(WindowStore("aggregates"), PinnedRegistry()).load(dict(list(records.items())[:50]), 1)
-    before, began = process.memory_info().rss, time.perf_counter()
-    journal.load(records, 2)
-    tell("loading them", f"{time.perf_counter() - began:.2f} s")
-    tell("memory they take", f"{(process.memory_info().rss - before) / MIB:,.0f} MiB")
+    store, journal = loaded(records)
     reader, offset, rows, spent = aggregate_reader(PinnedRegistry()), 0, 0, 0.0
     for second in range(asked.seconds):
         chunk = chunk_of(load, rng, second, offset)

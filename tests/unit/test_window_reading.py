@@ -222,6 +222,32 @@ def test_totals_that_cannot_be_read_are_left_alone() -> None:
     assert start.read_from == {0: 2}
 
 
+def test_a_worker_that_died_before_it_removed_anything() -> None:
+    """A row that rested, and was folded then, counts once, and its own record is removed."""
+    store, journal = folded()
+    topic = saved(store, journal)
+    rows = [
+        request("chat", time_ms=BEGIN_MS + at * MINUTE_MS, block=block)
+        for at, block in ((36, 3), (52, 3))
+    ]
+    taken(store, [row.encoded() for row in rows], [row.time_ms for row in rows], 0, 3)
+    save = journal.save(None)
+    assert save is not None
+    *written, removals = save.steps
+    assert removals
+    topic.update((key, value) for step in written for key, value in step if value is not None)
+    again = WindowStore("aggregates")
+    follows = Journal(again, REGISTRY)
+    assert follows.load(topic, 8).read_from == {0: 5}
+    span = (BEGIN_MS * 1000, (BEGIN_MS + HOUR_MS) * 1000)
+    expected = store.totals("requests.v1", *span, ("service",))
+    found = again.totals("requests.v1", *span, ("service",))
+    assert found.measures["errors"].tolist() == expected.measures["errors"].tolist()
+    second = follows.save(None)
+    assert second is not None
+    assert {key for key, _ in removals} <= {key for key, _ in second.steps[-1]}
+
+
 def test_a_leader_that_was_replaced_overwrites_nothing() -> None:
     """Its keys are its own, and what its successor wrote holds."""
     store, journal = folded()
@@ -247,3 +273,14 @@ def test_a_leader_that_was_replaced_overwrites_nothing() -> None:
     found = again.totals("requests.v1", *span, ("service",))
     assert found.measures["requests"].tolist() == expected.measures["requests"].tolist()
     assert found.measures["requests"][0] > 0
+
+
+def test_answers_of_ticks_that_are_over_are_let_go() -> None:
+    """Also while nothing comes: the same question again is answered from memory, older ones not."""
+    store = store_of(request("chat"))
+    asked = {"by": (), "measures": ("requests",)}
+    first = store.totals("requests.v1", *SPAN, **asked)
+    assert store.totals("requests.v1", *SPAN, **asked) is first
+    later = (SPAN[0], SPAN[1] + 10_000_000)
+    store.totals("requests.v1", *later, **asked)
+    assert store.totals("requests.v1", *SPAN, **asked) is not first

@@ -153,7 +153,11 @@ class Journal:
                 shard.ahead.clear()
                 written = Written(self._epoch, store.positions[partition], store.now_ms)
                 totals += save_shard(
-                    shard, contents.groups, self._formats[signal], written, store.times[partition]
+                    shard,
+                    contents.groups,
+                    self._formats[signal],
+                    written,
+                    store.times.get(partition, 0),
                 )
                 if (offset := unsaved_from(shard)) is not None:
                     froms[partition] = min(froms[partition], offset)

@@ -52,8 +52,9 @@ class WindowStore:
         self.positions: dict[int, int] = {}
         self._rows = Rows(self.contents)
         self._horizons = Horizons.at(0)
-        # Of the time since the last chunk.
+        # Since the last chunk, and since the last question that looked further ahead: of one tick.
         self._answers: dict[tuple[object, ...], Totals] = {}
+        self._furthest = 0
 
     @property
     def groups(self) -> int:
@@ -117,6 +118,9 @@ class WindowStore:
     ) -> Totals:
         """See ``Windows``."""
         first, behind = self._horizons.span(start, end)
+        if behind > self._furthest:
+            self._furthest = behind
+            self._answers.clear()
         key = (signal, first, behind, by, where, measures)
         found = self._answers.get(key)
         if found is None:
