@@ -80,7 +80,11 @@ class Alerting:
         after: int = SECOND,
         also: Mapping[str, Sequence[Finding]] | None = None,
     ) -> list[Change]:
-        """A tick some time after the newest; findings are of the first rule, others in ``also``."""
+        """A tick some time after the newest, of a worker that knows only the topic.
+
+        Findings are of the first rule, others in ``also``.
+        """
+        self.restart()
         self.at += after
         by_rule = dict.fromkeys(self.rules, ()) | {next(iter(self.rules), ""): findings}
         return self.evaluate(self.at, {**by_rule, **(also or {})})

@@ -58,6 +58,15 @@ def test_an_alert_resolved_by_hand_stays_so_until_its_condition_has_gone() -> No
     assert statuses(alerts.tick(found())) == ["firing"]
 
 
+def test_ticks_before_a_command_know_nothing_of_it() -> None:
+    """A replay of them does not let an alert go that is held."""
+    alerts = firing()
+    alerts.tick(found())
+    alerts.obey("resolve", CHAT)
+    assert alerts.evaluate(alerts.at, {"errors": []}) == []
+    assert alerts.tick(found()) == []
+
+
 def test_a_clock_that_is_wrong_holds_nothing_up() -> None:
     """Whoever resolves an alert by tomorrow's clock does not keep it from firing until then."""
     alerts = firing()

@@ -170,6 +170,7 @@ def test_who_heard_of_an_alert_is_told_again_after_a_silence() -> None:
             alerts.tick(found())
     alerts.tick()
     assert [status for _, status in heard(alerts.log)] == ["firing", "firing", "resolved"]
+    assert chat(alerts).told
 
 
 def test_a_cause_keeps_what_follows_from_it_from_people() -> None:
