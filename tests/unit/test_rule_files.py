@@ -97,7 +97,7 @@ def test_every_kind_can_be_written_read_and_described(tmp_path: Path) -> None:
     [
         (["for: soon"], "9: rules[0].for: 'soon' does not match '^[0-9]{1,9}(ms|s|m|h|d)$'"),
         (["fro: 30s"], "2: rules[0]: Additional properties are not allowed ('fro' was unexpected)"),
-        (["below: 1"], "2: rules[0]: "),
+        (["below: 1"], "2: rules[0]: needs one of above and below"),
         (["score: 3"], "2: rules[0]: Additional properties are not allowed ('score' was"),
         (["for: 999d"], "9: rules[0].for: is longer than 366d"),
         (["where: [model]"], "9: rules[0].where[0]: 'model' is no matcher"),
@@ -134,7 +134,7 @@ def test_a_wrong_field_is_told_with_its_line(tmp_path: Path, lines: list[str], t
         ("threshold", "treshold", "3: rules[0].kind: 'treshold' is not one of"),
         ("0.05", ".nan", "8: rules[0].above: is not a number that anything could reach"),
         ("0.05", "1" + "0" * 400, "8: rules[0].above: is not a number that anything could reach"),
-        ("  above: 0.05\n", "", "2: rules[0]: "),
+        ("  above: 0.05\n", "", "2: rules[0]: needs one of above and below"),
     ],
 )
 def test_a_field_that_cannot_be_is_told(tmp_path: Path, old: str, new: str, told: str) -> None:

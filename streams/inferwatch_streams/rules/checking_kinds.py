@@ -12,7 +12,7 @@ from inferwatch_streams.rules.measures import MEASURES
 from inferwatch_streams.rules.spans import PAST, SLOT, slot_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from inferwatch_streams.configuration.file import Key
 
@@ -58,23 +58,14 @@ def of_windows(rule: Fields) -> Found:
 
 def of_kind(rule: Fields) -> Found:
     """What is wrong with the fields that belong to a rule's kind."""
-    match rule["kind"]:
-        case "burn_rate":
-            yield from _burn_rate(rule)
-        case "change":
-            yield from _change(rule)
-        case "absence":
-            yield from _absence(rule)
-        case "forecast":
-            if duration(rule["within"]) == 0:
-                yield ("within",), "is no time at all"
-        case "anomaly":
-            yield from _anomaly(rule)
-        case "function":
-            try:
-                function.loaded(rule["function"])
-            except RuleFailedError as error:
-                yield ("function",), str(error)
+    check = _CHECKS.get(rule["kind"])
+    if check is not None:
+        yield from check(rule)
+
+
+def _threshold(rule: Fields) -> Found:
+    if ("above" in rule) == ("below" in rule):
+        yield (), "needs one of above and below"
 
 
 def _burn_rate(rule: Fields) -> Found:
@@ -98,6 +89,8 @@ def _change(rule: Fields) -> Found:
             ("measure",),
             f"{measure.name} has no histogram to test; take a quantile, a share, or an anomaly",
         )
+    if "increase" not in rule and "decrease" not in rule:
+        yield (), "needs increase, decrease or both"
     against = rule["against"]
     if isinstance(against, str):
         past = {"before": window, "yesterday": DAY, "last_week": 7 * DAY}[against]
@@ -139,3 +132,26 @@ def _anomaly(rule: Fields) -> Found:
             yield ("season",), "has to be a multiple of the window"
         if history < 2 * season:
             yield ("history",), "has to hold the season twice"
+
+
+def _forecast(rule: Fields) -> Found:
+    if duration(rule["within"]) == 0:
+        yield ("within",), "is no time at all"
+
+
+def _function(rule: Fields) -> Found:
+    try:
+        function.loaded(rule["function"])
+    except RuleFailedError as error:
+        yield ("function",), str(error)
+
+
+_CHECKS: Final[Mapping[str, Callable[[Fields], Found]]] = {
+    "threshold": _threshold,
+    "burn_rate": _burn_rate,
+    "change": _change,
+    "absence": _absence,
+    "forecast": _forecast,
+    "anomaly": _anomaly,
+    "function": _function,
+}
