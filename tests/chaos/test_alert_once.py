@@ -230,10 +230,10 @@ def assert_once(scene: Scene, service: str, quiet: str) -> None:
     told = [_notification(each) for each in scene.alerts.records(service=service)]
     assert len({each for each in told if each is not None}) == len(ONCE)
     silenced = scene.alerts.records(service=quiet)
-    assert {_notification(each) for each in silenced} == {None}
-    assert {each["silence_id"] for each in silenced if each["status"] == "firing"} == {
-        f"of-{quiet}"
-    }
+    said = [(each["status"], each["event_time"], each["silence_id"]) for each in silenced]
+    assert {_notification(each) for each in silenced} == {None}, said
+    kept_by = {each["silence_id"] for each in silenced if each["status"] == "firing"}
+    assert kept_by == {f"of-{quiet}"}, said
 
 
 def _notification(record: dict[str, Any]) -> str | None:

@@ -16,11 +16,12 @@ from inferwatch_schemas.columnar.examples import example_values
 from inferwatch_schemas.errors import KafkaUnavailableError
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import AGGREGATES, COMMANDS
-from inferwatch_schemas.wire import Encoder
+from inferwatch_schemas.wire import Encoder, decode
 from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.commands.command import Command
 from inferwatch_streams.errors import ConfigurationError, StreamsSettingsError, SupersededError
 from inferwatch_streams.leading import record_processor
+from inferwatch_streams.leading.state_record import StateRecord
 from inferwatch_streams.rules.evaluation import Evaluation
 from inferwatch_streams.rules.finding import Finding
 from inferwatch_streams.rules_worker import role as module
@@ -33,6 +34,7 @@ from inferwatch_streams.rules_worker.settings import RulesSettings
 ROWS = (AGGREGATES.name, 0)
 ORDERS = (COMMANDS.name, 0)
 ROW = example_values(AGGREGATES, 1)[0]
+ENCODERS = {name: Encoder(name, PinnedRegistry()) for name in ("alert", "silence", "command")}
 LIMIT_SECONDS = 20
 RULES = """
 rules:
@@ -53,7 +55,12 @@ class Topic:
         """See ``StateTopic``."""
         await asyncio.sleep(0)
         self.superseded = False
-        return ()
+        newest = {key: (schema, record) for key, schema, record in self.written}
+        return [
+            StateRecord(key, 0, schema, decode(ENCODERS[schema].encode(record), PinnedRegistry()))
+            for key, (schema, record) in newest.items()
+            if record is not None
+        ]
 
     def append(self, key: str, schema: str, record: Mapping[str, Any] | None) -> None:
         """See ``StateTopic``."""
@@ -82,13 +89,14 @@ class Keeper:
         self.windows = SimpleNamespace()
         self.taken = 0
         self.saved: list[int | None] = []
+        self.behind = False
 
     async def load(self, assignments: Mapping[Any, Assignment], epoch: int) -> int | None:
         """See ``WindowKeeper``."""
         await asyncio.sleep(0)
         assert ROWS in assignments
         assert epoch == 3
-        return None
+        return self.saved[-1] if self.saved else None
 
     def take(self, taken: Any, parts: Any, bad: list[Any]) -> None:
         """See ``WindowKeeper``."""
@@ -98,6 +106,8 @@ class Keeper:
     async def checkpoint(self, evaluated_until: int | None) -> Mapping[Any, int]:
         """See ``WindowKeeper``."""
         await asyncio.sleep(0)
+        if self.behind:
+            return {}
         self.saved.append(evaluated_until)
         return {ROWS: 1}
 
@@ -156,7 +166,7 @@ class Worker:
 
     async def order(self, command: Command, offset: int = 0) -> None:
         """Let a command come."""
-        value = Encoder("command", PinnedRegistry()).encode(command.to_record())
+        value = ENCODERS["command"].encode(command.to_record())
         await self.role.processor.process(chunk([Record(0, value)], COMMANDS.name, offset))
 
 
@@ -253,6 +263,24 @@ def test_who_is_replaced_begins_anew(worker: Worker) -> None:
     run(case)
 
 
+def test_rows_of_before_a_new_beginning_are_left_to_it(worker: Worker) -> None:
+    """A chunk that waited while all was begun anew is not the next one of what is held then."""
+
+    async def case() -> None:
+        await worker.row()
+        taken = worker.keeper.taken
+        late = chunk([Record(0, ROW)], AGGREGATES.name, 1)
+        async with worker.role._acting:  # noqa: SLF001  # as if something else were at work
+            taking = asyncio.create_task(worker.role.processor.process(late))
+            await asyncio.sleep(0.01)
+            worker.assign()
+        await taking
+        assert worker.keeper.taken == taken
+        assert worker.role.processor.position(ROWS) == 0
+
+    run(case)
+
+
 def test_it_waits_for_kafka(worker: Worker) -> None:
     """While nobody says where partitions end nothing is evaluated, and nothing is lost."""
 
@@ -303,6 +331,30 @@ def refused() -> float:
     """Return how often a file was not reloaded."""
     labels = {"outcome": "refused"}
     return REGISTRY.get_sample_value("inferwatch_rules_reloads_total", labels) or 0.0
+
+
+def test_a_silence_holds_for_ticks_that_the_next_leader_carries_out_again(worker: Worker) -> None:
+    """A tick of before it may find what was silenced: rows that came after the tick."""
+
+    async def case() -> None:
+        await worker.row()
+        await worker.seconds(3)
+        written = worker.keeper.saved[-1]
+        assert written is not None
+        worker.keeper.behind = True
+        await worker.seconds(15)
+        await worker.order(command())
+        worker.findings = [FOUND]
+        worker.assign()
+        await worker.row()
+        before = len(worker.evaluated)
+        await worker.seconds(1)
+        assert worker.evaluated[before] == written + 10_000_000
+        assert worker.topic.alerts() == ["firing"]
+        ((_, _, alert),) = (each for each in worker.topic.written if each[1] == "alert")
+        assert alert["silence_id"] == "s"
+
+    run(case)
 
 
 def test_a_rules_file_is_reloaded(tmp_path: Path) -> None:

@@ -125,6 +125,18 @@ def test_a_clock_that_was_set_back_stops_nothing() -> None:
     assert [now - before for before, now in itertools.pairwise(times)] == [SECOND, SECOND]
 
 
+def test_rows_that_are_there_and_not_read_are_no_silence() -> None:
+    """A reader that hangs is behind, for as long as it hangs."""
+    log = Log()
+    log.done(log.second())
+    log.end += 1
+    log.done(log.second(0, read=0))
+    ticks = [log.second(0, read=0) for _ in range(200)]
+    assert Held.SILENT not in {tick.held for tick in ticks if tick is not None}
+    assert ticks[-1] is not None
+    assert ticks[-1].held is Held.BEHIND
+
+
 def test_a_pipeline_through_which_nothing_ever_came_is_not_silent() -> None:
     """A new one waits for its first services."""
     log = Log()

@@ -11,13 +11,13 @@ import structlog
 from inferwatch_schemas.columnar.patience import read_patiently
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.topics import AGGREGATES, COMMANDS
-from inferwatch_streams.commands.command import Command
+from inferwatch_streams.commands.command import SILENCE, Command
 from inferwatch_streams.errors import LeadingError, MatcherError
 from inferwatch_streams.leading.in_thread import in_thread
 from inferwatch_streams.leading.record_processor import RecordProcessor
 from inferwatch_streams.rules.evaluation import Evaluator
 from inferwatch_streams.rules_worker import metrics, pipeline_silent
-from inferwatch_streams.rules_worker.ticking import SECOND, Held, Ticking
+from inferwatch_streams.rules_worker.ticking import SECOND, STEP, Held, Ticking
 from inferwatch_streams.windows.rows import aggregate_reader
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ class RulesRole:
         # Held by whatever changes alerts or windows, and while these are looked at in a thread.
         self._acting = asyncio.Lock()
         self._newest_tick = 0
+        # Up to where ticks will not be carried out again by anybody; None where nobody knows.
+        self._written_until: int | None = None
         self._checkpoint_due = 0.0
         self._look_due = 0.0
         self.processor = RecordProcessor(
@@ -110,6 +112,7 @@ class RulesRole:
             self._evaluator = Evaluator(self._gaps)
             self._ticking.begin(evaluated_until, self._now())
             self._newest_tick = evaluated_until or 0
+            self._written_until = evaluated_until
             self._checkpoint_due = time.monotonic() + self._settings.checkpoint_seconds
 
     async def take(self, taken: TakenRecord) -> None:
@@ -122,9 +125,16 @@ class RulesRole:
                 log.warning("command rejected", offset=taken.offset, reason=str(error))
             else:
                 async with self._acting:
-                    at = self._newest_tick or self._now() - self._settle
-                    await self._alerting.obey(command, at)
+                    await self._alerting.obey(command, self._time_of(command))
         self.processor.done((taken.topic, taken.partition), taken.offset + 1)
+
+    def _time_of(self, command: Command) -> int:
+        """The tick that a command comes after."""
+        if command.action == SILENCE:
+            # A leader that comes after this one looks again at what is not written down, and sees
+            # more of it than this one did. The silence is to hold then, too.
+            return self._written_until or self._now() - self._settle - STEP
+        return self._newest_tick or self._now() - self._settle
 
     async def take_rows(self, chunk: Chunk) -> None:
         """Take aggregate rows in."""
@@ -135,6 +145,9 @@ class RulesRole:
             return
         parts, bad = read[0], list(read[1])
         async with self._acting:
+            if self.processor.position((chunk.topic, chunk.partition)) != chunk.start:
+                # All was begun anew meanwhile: these rows do not follow on what is held now.
+                return
             await in_thread(self._keeper.take, chunk, parts, bad)
         metrics.ROWS.inc(sum(len(part.rows) for part in parts))
         if bad:
@@ -169,11 +182,12 @@ class RulesRole:
         await self._see()
         until = time.monotonic() + MOST_SECONDS
         while time.monotonic() < until:
-            tick = self._ticking.due(self._now())
-            self._show(None if tick is None else tick.held)
-            if tick is None or tick.held is Held.BEHIND:
-                return
             async with self._acting:
+                # Asked when nothing can be begun anew before it is done.
+                tick = self._ticking.due(self._now())
+                self._show(None if tick is None else tick.held)
+                if tick is None or tick.held is Held.BEHIND:
+                    return
                 await self._carry_out(tick)
             if tick.held is not None:
                 return
@@ -220,7 +234,10 @@ class RulesRole:
 
     async def _checkpoint(self) -> None:
         async with self._acting:
-            floors = await self._keeper.checkpoint(self._ticking.evaluated_until)
+            evaluated_until = self._ticking.evaluated_until
+            floors = await self._keeper.checkpoint(evaluated_until)
+            if floors:
+                self._written_until = evaluated_until
         for at, offset in floors.items():
             self.processor.done(at, offset)
         self._checkpoint_due = time.monotonic() + self._settings.checkpoint_seconds

@@ -103,11 +103,13 @@ class Ticking:
         it was held.
         """
         present = (now - self._settle) // SECOND * SECOND
-        # A pipeline through which nothing ever came is not silent, but new.
-        if self._anything and now - self._came_at >= self._silence:
-            return Tick(present, Held.SILENT)
         if self._read_until is None:
             return Tick(present, Held.BEHIND)
+        # A pipeline through which nothing ever came is not silent, but new; and of one whose rows
+        # are not read nobody knows.
+        reads = now - self._read_until < self._silence
+        if self._anything and reads and now - self._came_at >= self._silence:
+            return Tick(present, Held.SILENT)
         read = (self._read_until - self._settle // 2) // SECOND * SECOND
         limit = min(present, read)
         # What lies ahead of the clock was looked at before somebody set that back.
