@@ -178,6 +178,6 @@ class Storm:
 
 
 def at_work(worker: Worker) -> bool:
-    """Whether a worker has partitions of both groups and read something of them."""
+    """Whether a worker was given partitions of both groups."""
     told = worker.metrics()
-    return "inferwatch_position{" in told and "inferwatch_sink_position{" in told
+    return "inferwatch_floor{" in told and "inferwatch_sink_position{" in told
