@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_clickhouse.settings import ClickHouseSettings
@@ -108,9 +109,11 @@ def _rules(servers: Servers) -> Make:
         read_file(settings.file)
 
     def make() -> Made:
+        from inferwatch.lost_events import LostEvents, ask  # noqa: PLC0415  # likewise
         from inferwatch_streams.rules_worker import factory, rehearsal  # noqa: PLC0415  # likewise
 
-        return Made(factory.create_app(settings), rehearsal.rehearse)
+        gaps = LostEvents(partial(ask, servers.clickhouse))
+        return Made(factory.create_app(settings, gaps), rehearsal.rehearse)
 
     return make
 

@@ -6,17 +6,20 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from avro_rows import store
 
 from inferwatch.embedded.clickhouse import EmbeddedClickHouse
+from inferwatch.lost_events import LostEvents, ask
 from inferwatch_clickhouse.client import ClickHouse
 from inferwatch_clickhouse.migrate import migrate
 from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_schemas import releases
 from inferwatch_schemas.topics import PUBLISHED, Topic
+from inferwatch_streams.rules.completeness import Gap
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -36,12 +39,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHo
 
 
 @pytest.fixture
-def clickhouse(server: EmbeddedClickHouse, request: pytest.FixtureRequest) -> ClickHouse:
-    """Return a migrated database of the test's own."""
-    settings = ClickHouseSettings(url=server.url)
-    own = replace(settings, database="test_" + str(abs(hash(request.node.nodeid))))
+def settings(server: EmbeddedClickHouse, request: pytest.FixtureRequest) -> ClickHouseSettings:
+    """Return where a migrated database of the test's own is."""
+    database = "test_" + str(abs(hash(request.node.nodeid)))
+    own = replace(ClickHouseSettings(url=server.url), database=database)
     migrate(own)
-    return ClickHouse(own)
+    return own
+
+
+@pytest.fixture
+def clickhouse(settings: ClickHouseSettings) -> ClickHouse:
+    """Return a client of the test's own database."""
+    return ClickHouse(settings)
 
 
 def source_field(topic: Topic) -> str:
@@ -251,3 +260,24 @@ def test_an_hour_is_read_without_the_other_weeks(clickhouse: ClickHouse) -> None
     assert int(granules[0][2]) >= 5
     assert int(granules[-1][1]) <= 2
     assert len(between(clickhouse, NOON + HOUR, NOON + 2 * HOUR)) == 60
+
+
+def test_rules_hear_of_what_is_missing(
+    clickhouse: ClickHouse, settings: ClickHouseSettings
+) -> None:
+    """The kind completeness fires for the producer that lost events, of settled minutes."""
+    rows = [
+        {"producer_id": "lossy", "sequence": number, "event_time": NOON + number * SECOND,
+         "service_name": "chat", "kafka_offset": number}
+        for number in (*range(10), 12)
+    ]  # fmt: skip
+    store(clickhouse, "log", rows)
+    late = {"producer_id": "sound", "sequence": 5, "event_time": NOON + 9 * MINUTE}
+    store(clickhouse, "log", [{**late, "kafka_offset": 20}])
+    lost = LostEvents(partial(ask, settings), lambda: (NOON + 10 * MINUTE) / 1e6)
+    assert lost.gaps(NOON, NOON + 10 * MINUTE) == []
+    lost.refresh()
+    assert lost.gaps(NOON, NOON + 10 * MINUTE) == [
+        Gap("inferwatch.logs", "chat", "lossy", made=13, missing=2)
+    ]
+    assert lost.gaps(NOON + MINUTE, NOON + 10 * MINUTE) == []
