@@ -40,6 +40,7 @@ SHOWN = {
     "aggregation": "inferwatch_floor",
     "sink": "inferwatch_sink_position",
     "rules": "inferwatch_rules_lag_records",
+    "notifications": "inferwatch_notifications_lag_records",
 }
 
 
