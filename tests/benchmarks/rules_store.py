@@ -94,10 +94,16 @@ def labels() -> tuple[BinLabels | TextLabels, ...]:
     return tuple(made)
 
 
-def totals_of(load: Load, days: float, rng: np.random.Generator) -> dict[bytes, bytes]:
-    """What ``inferwatch.totals`` holds after so many days."""
-    form, horizons = TotalFormat(labels(), PinnedRegistry()), Horizons.at(NOW_MS)
-    written = Written(1, 1, NOW_MS)
+def totals_of(
+    load: Load,
+    days: float,
+    rng: np.random.Generator,
+    topic_id: str = "aggregates",
+    now_ms: int = NOW_MS,
+) -> dict[bytes, bytes]:
+    """What ``inferwatch.totals`` holds of a topic of aggregates after so many days."""
+    form, horizons = TotalFormat(labels(), PinnedRegistry()), Horizons.at(now_ms)
+    written = Written(1, 1, now_ms)
     records = {}
     for level, minutes, end in (
         (MINUTES, 1.0, horizons.tens),
@@ -111,7 +117,7 @@ def totals_of(load: Load, days: float, rng: np.random.Generator) -> dict[bytes, 
                 made[number % TEMPLATES], newest=np.full(len(load.names), number * size)
             )
             for partition in range(PARTITIONS):
-                place = totals.Place("aggregates", partition, SIGNAL.name, "requests")
+                place = totals.Place(topic_id, partition, SIGNAL.name, "requests")
                 rows = np.arange(partition, len(load.names), PARTITIONS)
                 names = [load.names[row] for row in rows.tolist()]
                 limits = [(source, 10**6) for source in range(4)]
@@ -120,7 +126,7 @@ def totals_of(load: Load, days: float, rng: np.random.Generator) -> dict[bytes, 
                 for name, value in zip(names, values, strict=True):
                     records[totals.key_of(place, 1, level, number, name)] = value
     for partition in range(PARTITIONS):
-        end = Checkpoint("aggregates", partition, 1, 1, 0, NOW_MS, None, {})
+        end = Checkpoint(topic_id, partition, 1, 1, 0, now_ms, None, {})
         records[end.key] = Encoder("checkpoint", PinnedRegistry()).encode(end.to_record())
     return records
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Kafka's client wants a group for its consumer; this one is never joined and never commits.
 GROUP: Final = "inferwatch-state"
 AT_ONCE: Final = 1000
+MANY_AT_ONCE: Final = 10_000
 # How long the broker waits for a record before it answers without.
 FETCH_WAIT_MS: Final = 100
 #: How long one look for records waits. librdkafka waits so long for as many as it may return.
@@ -98,17 +99,26 @@ class PartitionLog:
 
     def read(self, seconds: float) -> tuple[list[LogEntry], bool]:
         """What has come, waiting for so long at most, and whether the log's end was reached."""
-        entries, ended = [], False
+        messages, ended = self._consumed(AT_ONCE, seconds)
+        return [_entry(message) for message in messages], ended
+
+    def read_pairs(self, seconds: float) -> tuple[list[tuple[bytes, bytes | None]], bool]:
+        """Keys and values alone, as ``read``, at a fraction of its cost; no key counts as empty."""
+        messages, ended = self._consumed(MANY_AT_ONCE, seconds)
+        return [(message.key() or b"", message.value()) for message in messages], ended
+
+    def _consumed(self, at_once: int, seconds: float) -> tuple[list[Any], bool]:
+        messages, ended = [], False
         with self._errors():
-            for message in self._consumer.consume(AT_ONCE, seconds):
+            for message in self._consumer.consume(at_once, seconds):
                 error = message.error()
                 if error is None:
-                    entries.append(_entry(message))
+                    messages.append(message)
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # named so, yet public
                     ended = True
                 else:
                     raise KafkaException(error)
-        return entries, ended
+        return messages, ended
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -109,13 +109,12 @@ class WindowKeeper:
                     raise TakeOverError(
                         f"{TOTALS.name} was not read within {self._load_seconds:g} s."
                     )
-                entries, ended = reader.read(POLL_SECONDS)
-                for entry in entries:
-                    key = (entry.key or "").encode()
-                    if entry.value is None:
+                pairs, ended = reader.read_pairs(POLL_SECONDS)
+                for key, value in pairs:
+                    if value is None:
                         newest.pop(key, None)
                     else:
-                        newest[key] = entry.value
+                        newest[key] = value
         return newest
 
     def take(self, chunk: Chunk, parts: Sequence[Part], bad: list[BadRecord]) -> None:
