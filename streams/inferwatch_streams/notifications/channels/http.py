@@ -57,6 +57,10 @@ class Response:
     wait_seconds: float | None = None
 
 
+class _ProxyError(Exception):
+    """The proxy that the environment names cannot be used; says nothing of its address."""
+
+
 class Endpoint(Protocol):
     """What a kind of channel says of its HTTP. Pure."""
 
@@ -93,10 +97,15 @@ class HttpChannel:
                 response = await self._post(request)
         except TimeoutError:
             return Answer(FAILED, "timeout", f"no answer within {self._timeout:g} s")
+        except _ProxyError as error:
+            return Answer(FAILED, "proxy", str(error))
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             return Answer(REFUSED, "url", "its address is no http or https URL")
         except UnicodeEncodeError:
             # The error holds what it could not encode.
+            return Answer(REFUSED, "request", "a secret has characters that HTTP does not take")
+        except httpx.LocalProtocolError:
+            # Such as a header with a line end; the error holds it.
             return Answer(REFUSED, "request", "a secret has characters that HTTP does not take")
         except httpx.ProtocolError as error:
             return Answer(FAILED, "protocol", self._told(f"it does not speak HTTP: {error}"))
@@ -112,7 +121,7 @@ class HttpChannel:
         async with self._opening:
             if self._client is None:
                 context = await asyncio.to_thread(ssl.create_default_context)
-                self._client = httpx.AsyncClient(timeout=self._timeout, verify=context)
+                self._client = _client(self._timeout, context)
         headers = {
             "User-Agent": USER_AGENT, "Content-Type": "application/json", **request.headers
         }  # fmt: skip
@@ -134,6 +143,17 @@ class HttpChannel:
         """Let go of the connections."""
         if self._client is not None:
             await self._client.aclose()
+
+
+def _client(timeout: float, context: ssl.SSLContext) -> httpx.AsyncClient:
+    try:
+        return httpx.AsyncClient(timeout=timeout, verify=context)
+    except (ValueError, ImportError, httpx.InvalidURL):
+        # The address is not shown: it may hold a password.
+        raise _ProxyError(
+            "the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names is none that can be used; "
+            "give one of http:// or https://"
+        ) from None
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
