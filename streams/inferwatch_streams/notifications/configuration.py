@@ -108,18 +108,30 @@ def refuse_literal_secrets(file: ConfigurationFile) -> None:
     Raises:
         ConfigurationError: It does; names the fields.
     """
-    channels = file.data.get("channels") if isinstance(file.data, dict) else None
     file.refuse(
         file.problem(
-            ("channels", name, key),
+            path,
             "must not be the secret itself; write {env: NAME} or {file: PATH}, which say where "
             "it is.",
         )
-        for name, given in (channels.items() if isinstance(channels, dict) else ())
-        if isinstance(given, dict)
-        for key, value in given.items()
-        if _is_literal_secret(given.get("type"), key, value)
+        for path in _literal_secrets(file.data, ())
     )
+
+
+def _literal_secrets(data: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    """Where secrets stand, be it at a place where no channel should be."""
+    if isinstance(data, list):
+        for number, value in enumerate(data):
+            yield from _literal_secrets(value, (*path, number))
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            at = (*path, str(key))
+            # A channel may be called like a field.
+            is_channels = path == ("channels",) and isinstance(value, dict)
+            if not is_channels and _is_literal_secret(data.get("type"), key, value):
+                yield at
+            else:
+                yield from _literal_secrets(value, at)
 
 
 def _is_literal_secret(kind: Any, key: Any, value: Any) -> bool:
