@@ -130,7 +130,7 @@ def test_an_answer_that_repeats_the_secret_is_told_without_it(
 def test_a_proxy_that_cannot_be_is_told_without_its_password(
     proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """httpx raises what holds it."""
+    """Httpx raises what holds it."""
     monkeypatch.setenv("ALL_PROXY", proxy)
     answer = asyncio.run(send("http://192.0.2.1/T1"))
     assert (answer.outcome, answer.status) == (FAILED, "proxy")
@@ -156,9 +156,7 @@ def test_secrets_that_are_no_header_or_come_back_are_not_shown() -> None:
                 REFUSED, "request", False,
             )  # fmt: skip
             password = Secret("hush-hush")
-            basic = Alertmanager(
-                url=endpoint.url, resend_seconds=60, user="ann", password=password
-            )
+            basic = Alertmanager(url=endpoint.url, resend_seconds=60, user="ann", password=password)
             assert (await case(basic)).detail == "no: Basic ***"
 
     asyncio.run(cases())

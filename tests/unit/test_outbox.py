@@ -240,7 +240,7 @@ def flapping(state: str, number: int) -> Notice:
 
 
 def test_one_that_comes_and_goes_is_told_as_it_is_once_it_is_calm() -> None:
-    """Its ends meanwhile are not told, so that whoever heard that it fires is right when it does."""
+    """Its ends meanwhile are not told: whoever heard that it fires is right when it does."""
     outbox = Outbox(FREE)
     add(outbox, notice("a"))
     assert tell(outbox, 0.0) == ["a-firing-1"]

@@ -11,7 +11,7 @@ import structlog
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.topics import ALERTS, COMMANDS
 from inferwatch_streams.alerts.alert import SEVERITIES, Alert
-from inferwatch_streams.commands.command import Command
+from inferwatch_streams.commands.command import ACTIONS, Command
 from inferwatch_streams.errors import LeadingError, MatcherError
 from inferwatch_streams.incidents import metrics
 from inferwatch_streams.incidents.alert_log import alerts_before
@@ -111,9 +111,14 @@ class IncidentsRole:
         incidents = self._ledger.incidents
         if taken.record is None:
             if taken.key is not None:
-                incidents.forget_alert(taken.key)
+                gone = incidents.forget_alert(taken.key, taken.timestamp_ms * 1000)
+                await self._ledger.write(gone)
         elif taken.schema == "alert":
-            alert = Alert.from_record(taken.record)
+            try:
+                alert = Alert.from_record(taken.record)
+            except (KeyError, TypeError, ValueError) as error:
+                self._left_out(taken, error)
+                return
             if alert.severity not in SEVERITIES:
                 # Of a newer version; how bad it is cannot be told here.
                 metrics.UNKNOWN.inc()
@@ -126,14 +131,23 @@ class IncidentsRole:
         try:
             command = Command.from_record(record)
         except MatcherError as error:
-            metrics.REFUSED.labels(record["action"]).inc()
+            metrics.REFUSED.labels(_known(record["action"])).inc()
             log.warning("command rejected", offset=taken.offset, reason=str(error))
+            return
+        except (KeyError, TypeError, ValueError) as error:
+            self._left_out(taken, error)
             return
         before = self._ledger.incidents.get(command.target)
         for incident in self._ledger.incidents.command(command):
             if before is not None and incident.transition_id == before.transition_id:
-                metrics.REFUSED.labels(command.action).inc()
+                metrics.REFUSED.labels(_known(command.action)).inc()
             await self._ledger.write([incident])
+
+    def _left_out(self, taken: TakenRecord, error: Exception) -> None:
+        metrics.UNREADABLE.labels(taken.topic).inc()
+        log.error(
+            "a record cannot be used", topic=taken.topic, offset=taken.offset, error=repr(error)
+        )
 
     async def act(self) -> None:
         """Whatever is due; to be called each ``tick_seconds``."""
@@ -174,3 +188,8 @@ class IncidentsRole:
         """See ``RecordHandler``."""
         async with self._lock:
             await self._settle()
+
+
+def _known(action: str) -> str:
+    """An action as a label: what people make up would be without end."""
+    return action if action in ACTIONS else "unknown"

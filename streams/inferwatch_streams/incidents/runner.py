@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
@@ -39,6 +40,8 @@ MEASURED_MICROS: Final = 120_000_000
 MEASURE_SECONDS: Final = 20.0
 FIRST_BACKOFF_SECONDS: Final = 1.0
 MAX_BACKOFF_SECONDS: Final = 30.0
+#: What an action keeps for its undo is part of the incident's record.
+MAX_UNDO: Final = 4000
 #: Attempts that never answered, of which each keeps a thread; beyond, no more is begun.
 MAX_LEFT_ALONE: Final = 100
 
@@ -102,23 +105,34 @@ class Runner:
         except ActionFailedError as error:
             return f"would run {configured.uses}, and fail: {error}"
 
-    async def run(self, configured: Action, context: Context) -> Result:
-        """Run an action until it is done, or may not be tried again."""
+    async def run(
+        self, configured: Action, context: Context, wanted: Callable[[], bool] = lambda: True
+    ) -> Result:
+        """Run an action until it is done, or may not be tried again.
+
+        Args:
+            configured: It.
+            context: What it acts on.
+            wanted: Whether another attempt is wanted still.
+        """
         action = self._actions.get(configured.name)
         if action is None:
             return Result(None, "it is not configured any more.", 0)
         before = await self.measure(configured, context) if action.changes else None
-        attempts, backoff = 0, FIRST_BACKOFF_SECONDS
+        attempts, backoff, why = 0, FIRST_BACKOFF_SECONDS, ""
         while True:
             attempts += 1
             started = time.monotonic()
             try:
-                outcome = await self._within(configured.timeout / 1e6, action.run, context)
+                outcome = _checked(
+                    await self._within(configured.timeout / 1e6, action.run, context)
+                )
             except ActionFailedError as error:
                 metrics.ATTEMPTS.labels(configured.name, "failed").inc()
                 safe = error.again and (action.idempotent or not error.may_have_run)
                 if not safe or attempts > configured.retries:
                     return Result(None, _unknown(error, safe=safe), attempts, before)
+                why = str(error)
                 log.warning(
                     "response action failed, will be tried again", action=configured.name,
                     incident=context.incident.incident_id, error=str(error),
@@ -130,6 +144,8 @@ class Runner:
                 metrics.ACTION_SECONDS.labels(configured.name).observe(time.monotonic() - started)
             await self._sleep(backoff)
             backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
+            if not wanted():
+                return Result(None, f"{why} It is not wanted any more.", attempts, before)
 
     async def undo(self, configured: Action, context: Context, token: str) -> Result:
         """Take back what an action did; it bears that twice, so it is tried as often."""
@@ -163,10 +179,12 @@ class Runner:
                 )  # fmt: skip
             else:
                 return None
-        except ActionFailedError as error:
+            number = None if value is None else float(value)
+        except (ActionFailedError, TypeError, ValueError) as error:
             log.warning("not measured", action=configured.name, error=str(error))
             return None
-        return None if value is None else float(value)
+        # What is no number compares with none.
+        return number if number is not None and isfinite(number) else None
 
     async def _within(self, seconds: float, function: Callable[..., T], *arguments: Any) -> T:
         """What a function returns that runs in a thread of its own.
@@ -207,6 +225,23 @@ class Runner:
                 late.exception()  # seen; what it was is of no use any more
 
         answer.add_done_callback(ended)
+
+
+def _checked(outcome: Any) -> Outcome:
+    """An outcome, as a team's own action may return anything.
+
+    Raises:
+        ActionFailedError: It is none.
+    """
+    sound = isinstance(outcome, Outcome) and isinstance(outcome.undo, str | None)
+    if not sound or not all(isinstance(each, str) for each in outcome.targets):
+        raise ActionFailedError(
+            f"it returned {outcome!r:.200}, which is no Outcome.", may_have_run=True, again=False
+        )
+    undo, result = outcome.undo, str(outcome.result)
+    if undo is not None and len(undo) > MAX_UNDO:
+        undo, result = None, f"{result} (It cannot be undone: its undo is too long to be kept.)"
+    return Outcome(result, undo, tuple(outcome.targets))
 
 
 def _in_thread(function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:

@@ -95,24 +95,30 @@ class HttpChannel:
             request = self._endpoint.request(message, words, time.time())
             async with asyncio.timeout(self._timeout):
                 response = await self._post(request)
-        except TimeoutError:
-            return Answer(FAILED, "timeout", f"no answer within {self._timeout:g} s")
-        except _ProxyError as error:
-            return Answer(FAILED, "proxy", str(error))
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            return Answer(REFUSED, "url", "its address is no http or https URL")
-        except UnicodeEncodeError:
-            # The error holds what it could not encode.
-            return Answer(REFUSED, "request", "a secret has characters that HTTP does not take")
-        except httpx.LocalProtocolError:
-            # Such as a header with a line end; the error holds it.
-            return Answer(REFUSED, "request", "a secret has characters that HTTP does not take")
-        except httpx.ProtocolError as error:
-            return Answer(FAILED, "protocol", self._told(f"it does not speak HTTP: {error}"))
-        except (httpx.HTTPError, OSError) as error:
-            return Answer(FAILED, "connection", self._told(str(error) or type(error).__name__))
+        except (
+            _ProxyError, httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeEncodeError,
+        ) as error:  # fmt: skip
+            return self._failed(error)
         answer = self._endpoint.judge(response)
         return Answer(answer.outcome, answer.status, self._told(answer.detail), answer.wait_seconds)
+
+    def _failed(self, error: Exception) -> Answer:
+        match error:
+            case TimeoutError():
+                outcome, status, text = FAILED, "timeout", f"no answer within {self._timeout:g} s"
+            case _ProxyError():
+                outcome, status, text = FAILED, "proxy", str(error)
+            case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+                outcome, status, text = REFUSED, "url", "its address is no http or https URL"
+            case UnicodeEncodeError() | httpx.LocalProtocolError():
+                # The error holds what it could not encode, or the header that it did not take.
+                outcome, status = REFUSED, "request"
+                text = "a secret has characters that HTTP does not take"
+            case httpx.ProtocolError():
+                outcome, status, text = FAILED, "protocol", f"it does not speak HTTP: {error}"
+            case _:
+                outcome, status, text = FAILED, "connection", str(error) or type(error).__name__
+        return Answer(outcome, status, self._told(text))
 
     def _told(self, text: str) -> str:
         return told(text, self._endpoint.secrets)
