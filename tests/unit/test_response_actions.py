@@ -14,6 +14,7 @@ from http_script import scripted
 from incident_alerts import alert, at
 
 from inferwatch_streams.errors import ActionFailedError, ConfigurationError
+from inferwatch_streams.incidents import runner as runner_module
 from inferwatch_streams.incidents.actions.scale_up import scale_up
 from inferwatch_streams.incidents.actions.webhook import WarRoom, Webhook
 from inferwatch_streams.incidents.changes import opened
@@ -359,3 +360,20 @@ def test_a_war_room_calls_nobody_whom_a_label_names() -> None:
         WarRoom({"url": script.url}, AROUND).run(Context(incident, (), at(1)))
     text = script.asked[0].body["text"]
     assert "&lt;!channel&gt; &amp; &lt;https://evil|here&gt;" in text
+
+
+def test_one_that_never_returns_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many of its attempts are left alone; then it is begun no more, and others still are."""
+    monkeypatch.setattr(runner_module, "MAX_LEFT_ALONE", 2)
+    over = threading.Event()
+    hangs, works = Own("x", name="hangs", idempotent=True), Own("done", name="works")
+    hangs.run = lambda _: Outcome(str(over.wait(20.0)))  # type: ignore[method-assign]  # it never returns
+    runner = Runner({"hangs": hangs, "works": works}, sleep=_at_once)
+
+    async def go() -> None:
+        hanging = Action(name="hangs", uses="x", timeout=10_000, retries=5)
+        assert "2 attempts have not ended yet" in (await runner.run(hanging, CONTEXT)).error
+        assert (await runner.run(Action(name="works", uses="x"), CONTEXT)).outcome is not None
+        over.set()
+
+    asyncio.run(go())

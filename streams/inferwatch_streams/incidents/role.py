@@ -17,6 +17,7 @@ from inferwatch_streams.incidents import metrics
 from inferwatch_streams.incidents.alert_log import alerts_before
 from inferwatch_streams.incidents.ledger import Ledger
 from inferwatch_streams.incidents.responder import Responder
+from inferwatch_streams.leading.partition_log import end_of
 from inferwatch_streams.leading.record_processor import RecordProcessor
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 SECOND: Final = 1_000_000
 ALERTS_AT: Final = (ALERTS.name, 0)
+COMMANDS_AT: Final = (COMMANDS.name, 0)
 REMOVE_SECONDS: Final = 60.0
 
 
@@ -72,7 +74,7 @@ class IncidentsRole:
         # Held by whatever changes incidents.
         self._lock = asyncio.Lock()
         self._taken: dict[TopicPartition, int] = {}
-        self._caught_up_at = 0
+        self._caught_up_at: dict[TopicPartition, int] = {}
         self._remove_due = 0.0
         self.responder = Responder(policy, self._ledger, runner, self._lock, self._now)
         self.processor = RecordProcessor(
@@ -88,13 +90,18 @@ class IncidentsRole:
             self._taken = {}
             await self._ledger.take_over()
             start = assignments.get(ALERTS_AT)
-            alerts, self._caught_up_at = await asyncio.to_thread(
+            seconds = self._settings.take_over_seconds
+            commands_end = await asyncio.to_thread(
+                end_of, self._settings.kafka, COMMANDS.name, seconds
+            )
+            alerts, alerts_end = await asyncio.to_thread(
                 alerts_before,
                 self._settings.kafka,
                 self._registry,
                 0 if start is None else start.start,
-                self._settings.take_over_seconds,
+                seconds,
             )
+            self._caught_up_at = {ALERTS_AT: alerts_end, COMMANDS_AT: commands_end}
             for alert in alerts.values():
                 self._ledger.incidents.remember(alert)
 
@@ -159,8 +166,9 @@ class IncidentsRole:
         try:
             async with self._lock:
                 await self._settle()
-                # What is in the log already comes before what its time has brought about.
-                if (self.processor.position(ALERTS_AT) or 0) < self._caught_up_at:
+                # What is in the logs already comes before what its time has brought about: nobody
+                # is told that an incident waits which somebody has taken meanwhile.
+                if not self._caught_up():
                     return
                 await self._ledger.write(self._ledger.incidents.tick(self._now()))
                 await self._remove()
@@ -170,6 +178,11 @@ class IncidentsRole:
             self.processor.begin_anew(error)
         except SchemasError as error:
             log.warning("incidents wait for Kafka", error=str(error))
+
+    def _caught_up(self) -> bool:
+        return all(
+            (self.processor.position(at) or 0) >= end for at, end in self._caught_up_at.items()
+        )
 
     async def _remove(self) -> None:
         if time.monotonic() < self._remove_due:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
@@ -35,6 +36,9 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+#: What the role's meter is called among actions.
+METER: Final = "meter"
+
 #: The metric before and after an action is taken over so many microseconds.
 MEASURED_MICROS: Final = 120_000_000
 MEASURE_SECONDS: Final = 20.0
@@ -42,8 +46,9 @@ FIRST_BACKOFF_SECONDS: Final = 1.0
 MAX_BACKOFF_SECONDS: Final = 30.0
 #: What an action keeps for its undo is part of the incident's record.
 MAX_UNDO: Final = 4000
-#: Attempts that never answered, of which each keeps a thread; beyond, no more is begun.
-MAX_LEFT_ALONE: Final = 100
+#: Attempts of one action that never answered, of which each keeps a thread; beyond, no more of it
+#: is begun.
+MAX_LEFT_ALONE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ class Runner:
         self._actions = actions
         self._meter = meter
         self._sleep = sleep
-        self._left_alone = 0
+        self._left_alone: Counter[str] = Counter()
 
     def action(self, name: str) -> ResponseAction | None:
         """An action by its name."""
@@ -101,7 +106,7 @@ class Runner:
         if plan is None:
             return f"would run {configured.uses}"
         try:
-            return str(await self._within(MEASURE_SECONDS, plan, context))
+            return str(await self._within(configured.name, MEASURE_SECONDS, plan, context))
         except ActionFailedError as error:
             return f"would run {configured.uses}, and fail: {error}"
 
@@ -125,7 +130,9 @@ class Runner:
             started = time.monotonic()
             try:
                 outcome = _checked(
-                    await self._within(configured.timeout / 1e6, action.run, context)
+                    await self._within(
+                        configured.name, configured.timeout / 1e6, action.run, context
+                    )
                 )
             except ActionFailedError as error:
                 metrics.ATTEMPTS.labels(configured.name, "failed").inc()
@@ -157,7 +164,9 @@ class Runner:
         while True:
             attempts += 1
             try:
-                told = await self._within(configured.timeout / 1e6, undo, context, token)
+                told = await self._within(
+                    configured.name, configured.timeout / 1e6, undo, context, token
+                )
             except ActionFailedError as error:
                 if not error.again or attempts > configured.retries:
                     return Result(None, str(error), attempts)
@@ -171,11 +180,11 @@ class Runner:
         own = getattr(self._actions.get(configured.name), "measure", None)
         try:
             if own is not None:
-                value = await self._within(MEASURE_SECONDS, own, context)
+                value = await self._within(configured.name, MEASURE_SECONDS, own, context)
             elif self._meter is not None:
                 value = await self._within(
-                    MEASURE_SECONDS, self._meter, configured.metric, context.incident.services,
-                    context.at - MEASURED_MICROS, context.at,
+                    METER, MEASURE_SECONDS, self._meter, configured.metric,
+                    context.incident.services, context.at - MEASURED_MICROS, context.at,
                 )  # fmt: skip
             else:
                 return None
@@ -186,14 +195,18 @@ class Runner:
         # What is no number compares with none.
         return number if number is not None and isfinite(number) else None
 
-    async def _within(self, seconds: float, function: Callable[..., T], *arguments: Any) -> T:
+    async def _within(
+        self, name: str, seconds: float, function: Callable[..., T], *arguments: Any
+    ) -> T:
         """What a function returns that runs in a thread of its own.
 
         Raises:
             ActionFailedError: It failed, or did not answer in time.
         """
-        if self._left_alone >= MAX_LEFT_ALONE:
-            raise ActionFailedError(f"{self._left_alone} attempts have not ended yet.", again=False)
+        if self._left_alone[name] >= MAX_LEFT_ALONE:
+            raise ActionFailedError(
+                f"{self._left_alone[name]} attempts have not ended yet.", again=False
+            )
         answer = _in_thread(function, *arguments)
         try:
             async with asyncio.timeout(seconds):
@@ -202,25 +215,25 @@ class Runner:
             if answer.done():
                 # The function's own: it had an answer, and that is it.
                 raise ActionFailedError(f"{error!r}.", may_have_run=True) from error
-            self._leave_alone(answer)
+            self._leave_alone(name, answer)
             raise ActionFailedError(
                 f"no answer within {seconds:g} s.", may_have_run=True
             ) from error
         except asyncio.CancelledError:
-            self._leave_alone(answer)
+            self._leave_alone(name, answer)
             raise
         except ActionFailedError:
             raise
         except Exception as error:  # whatever a team's own action raises
             raise ActionFailedError(f"{error!r}.", may_have_run=True) from error
 
-    def _leave_alone(self, answer: asyncio.Future[Any]) -> None:
-        self._left_alone += 1
-        metrics.LEFT_ALONE.set(self._left_alone)
+    def _leave_alone(self, name: str, answer: asyncio.Future[Any]) -> None:
+        self._left_alone[name] += 1
+        metrics.LEFT_ALONE.set(self._left_alone.total())
 
         def ended(late: asyncio.Future[Any]) -> None:
-            self._left_alone -= 1
-            metrics.LEFT_ALONE.set(self._left_alone)
+            self._left_alone[name] -= 1
+            metrics.LEFT_ALONE.set(self._left_alone.total())
             if not late.cancelled():
                 late.exception()  # seen; what it was is of no use any more
 
