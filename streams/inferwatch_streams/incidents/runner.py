@@ -7,19 +7,18 @@ is unknown. So it is tried again only where the action says that twice is as goo
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
+from inferwatch_streams.daemon_thread import in_daemon_thread
 from inferwatch_streams.errors import ActionFailedError
 from inferwatch_streams.incidents import metrics
+from inferwatch_streams.incidents.bounds import NAME, RESULT, fitted
 from inferwatch_streams.incidents.response_action import Outcome, can_undo
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+THREAD: Final = "inferwatch-response-action"
 #: What the role's meter is called among actions.
 METER: Final = "meter"
 
@@ -44,8 +44,6 @@ MEASURED_MICROS: Final = 120_000_000
 MEASURE_SECONDS: Final = 20.0
 FIRST_BACKOFF_SECONDS: Final = 1.0
 MAX_BACKOFF_SECONDS: Final = 30.0
-#: What an action keeps for its undo is part of the incident's record.
-MAX_UNDO: Final = 4000
 #: Attempts of one action that never answered, of which each keeps a thread; beyond, no more of it
 #: is begun.
 MAX_LEFT_ALONE: Final = 20
@@ -129,10 +127,8 @@ class Runner:
             attempts += 1
             started = time.monotonic()
             try:
-                outcome = _checked(
-                    await self._within(
-                        configured.name, configured.timeout / 1e6, action.run, context
-                    )
+                outcome = await self._within(
+                    configured.name, configured.timeout / 1e6, _done, action, context
                 )
             except ActionFailedError as error:
                 metrics.ATTEMPTS.labels(configured.name, "failed").inc()
@@ -207,7 +203,7 @@ class Runner:
             raise ActionFailedError(
                 f"{self._left_alone[name]} attempts have not ended yet.", again=False
             )
-        answer = _in_thread(function, *arguments)
+        answer = in_daemon_thread(THREAD, function, *arguments)
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(answer)
@@ -240,56 +236,23 @@ class Runner:
         answer.add_done_callback(ended)
 
 
-def _checked(outcome: Any) -> Outcome:
-    """An outcome, as a team's own action may return anything.
+def _done(action: ResponseAction, context: Context) -> Outcome:
+    """What an action returns, as far as it can be kept; a team's own may return anything.
 
     Raises:
-        ActionFailedError: It is none.
+        ActionFailedError: It is no outcome.
     """
+    outcome: Any = action.run(context)
     sound = isinstance(outcome, Outcome) and isinstance(outcome.undo, str | None)
+    sound = sound and isinstance(outcome.targets, tuple | list)
     if not sound or not all(isinstance(each, str) for each in outcome.targets):
         raise ActionFailedError(
             f"it returned {outcome!r:.200}, which is no Outcome.", may_have_run=True, again=False
         )
     undo, result = outcome.undo, str(outcome.result)
-    if undo is not None and len(undo) > MAX_UNDO:
+    if undo is not None and fitted(undo, RESULT) != undo:
         undo, result = None, f"{result} (It cannot be undone: its undo is too long to be kept.)"
-    return Outcome(result, undo, tuple(outcome.targets))
-
-
-def _in_thread(function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[T] = loop.create_future()
-
-    def run() -> None:
-        try:
-            value = function(*arguments)
-        except BaseException as error:  # noqa: BLE001  # it is raised where the answer is awaited
-            _tell(loop, answer, partial(answer.set_exception, _plain(error)))
-        else:
-            _tell(loop, answer, partial(answer.set_result, value))
-
-    threading.Thread(target=run, name="inferwatch-response-action", daemon=True).start()
-    return answer
-
-
-def _tell(
-    loop: asyncio.AbstractEventLoop, answer: asyncio.Future[Any], tell: Callable[[], None]
-) -> None:
-    def unless_done() -> None:
-        if not answer.done():
-            tell()
-
-    # The worker may have ended meanwhile.
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(unless_done)
-
-
-def _plain(error: BaseException) -> Exception:
-    # A future takes no StopIteration, and SystemExit would end the worker.
-    if isinstance(error, Exception) and not isinstance(error, StopIteration):
-        return error
-    return ActionFailedError(f"{error!r}.", may_have_run=True)
+    return Outcome(result, undo, tuple(fitted(each, NAME) for each in outcome.targets))
 
 
 def _unknown(error: ActionFailedError, *, safe: bool) -> str:
