@@ -20,8 +20,8 @@ from inferwatch_streams.backtest.labels import moment_of, read_incidents
 from inferwatch_streams.backtest.reach import reach
 from inferwatch_streams.backtest.replay import Replay, replay
 from inferwatch_streams.backtest.scoring import KnownIncident, Score, score
+from inferwatch_streams.configuration.durations import SECOND, duration
 from inferwatch_streams.instants import moment_text
-from inferwatch_streams.rules.durations import SECOND, duration
 from inferwatch_streams.rules.reading import default_rules, read_rules
 from inferwatch_streams.signals import WINDOW_SECONDS
 

@@ -11,12 +11,14 @@ import typer
 
 from inferwatch import compacted_topics, options, tables
 from inferwatch.errors import CommandError
+from inferwatch.foreign_text import shown
 from inferwatch.incident_log import incidents_now
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import Registry
 from inferwatch_schemas.topics import COMMANDS
 from inferwatch_streams.commands import command as commands
 from inferwatch_streams.commands.command import Command
+from inferwatch_streams.incidents.bounds import LINE, NAME, fitted
 from inferwatch_streams.incidents.incident import Incident
 from inferwatch_streams.incidents.policy_file import SCHEMA, actions_of, read_policy
 from inferwatch_streams.instants import moment_text
@@ -71,10 +73,10 @@ def show(incident_id: Id, *, kafka: options.Kafka, registry: options.SchemaRegis
     """Show one incident: its cause, alerts, actions and timeline, and where its runbook is."""
     incident = _known(kafka, registry, incident_id)
     typer.echo(f"{incident.incident_id}  {incident.priority}  {incident.status}")
-    typer.echo(incident.title)
+    typer.echo(shown(incident.title))
     for name, text in _facts(incident):
         if text:
-            typer.echo(f"{f'{name}:':<16}{text}")
+            typer.echo(f"{f'{name}:':<16}{shown(text)}")
     typer.echo("\nAlerts")
     tables.show(
         ("Alert", "Rule", "Severity", "Status", "Since", "Summary"),
@@ -98,7 +100,7 @@ def show(incident_id: Id, *, kafka: options.Kafka, registry: options.SchemaRegis
         undo = "; can be undone" if action.undo is not None else ""
         typer.echo(f"{action.name}: {action.status.replace('_', ' ')}{measured}{undo}")
         for line in (action.result or "").splitlines():
-            typer.echo(f"    {line}")
+            typer.echo(f"    {shown(line)}")
     typer.echo("\nTimeline")
     tables.show(
         ("When", "By", "What"),
@@ -255,7 +257,7 @@ def _known(kafka: KafkaSettings, registry: Registry, incident_id: str) -> Incide
     found = incidents_now(kafka, registry).get(incident_id)
     if found is None:
         raise CommandError(
-            f"There is no incident {incident_id}; see: inferwatch incidents list --all"
+            f"There is no incident {shown(incident_id)}; see: inferwatch incidents list --all"
         )
     return found
 
@@ -263,7 +265,13 @@ def _known(kafka: KafkaSettings, registry: Registry, incident_id: str) -> Incide
 def _give(
     kafka: KafkaSettings, registry: Registry, action: str, incident_id: str, **given: Any
 ) -> None:
-    _known(kafka, registry, incident_id)
+    for name, most in (("text", LINE), ("assignee", NAME)):
+        _check(given.get(name), most)
+    incident = _known(kafka, registry, incident_id)
+    wanted = given.get("response_action")
+    if wanted is not None and incident.action(wanted) is None:
+        known = ", ".join(each.name for each in incident.actions) or "none"
+        raise CommandError(f"Incident {incident_id} has no action {wanted}; it has: {known}.")
     command = Command(
         command_id=secrets.token_hex(8),
         event_time=time.time_ns() // 1000,
@@ -274,6 +282,17 @@ def _give(
     )
     compacted_topics.publish(kafka, COMMANDS, registry, {incident_id: command.to_record()})
     typer.echo(f"{action} is on its way; see: inferwatch incidents show {incident_id}")
+
+
+def _check(text: str | None, most: int) -> None:
+    if text is None:
+        return
+    if not text.strip():
+        raise CommandError("The text is empty; say something.")
+    if fitted(text, most) != text:
+        raise CommandError(
+            f"The text is longer than {most} bytes, or no UTF-8; the incident could not hold it."
+        )
 
 
 def _facts(incident: Incident) -> list[tuple[str, str]]:

@@ -10,8 +10,8 @@ from inferwatch import alerting, options, tables
 from inferwatch.errors import CommandError
 from inferwatch_streams.alerts.matcher import Matcher, all_match
 from inferwatch_streams.commands import command as commands
+from inferwatch_streams.configuration.durations import duration
 from inferwatch_streams.instants import moment_text
-from inferwatch_streams.rules.durations import duration
 
 LONGEST: Final = duration("3653d")
 

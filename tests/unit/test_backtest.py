@@ -16,10 +16,10 @@ from inferwatch_streams.backtest.labels import read_incidents
 from inferwatch_streams.backtest.reach import reach
 from inferwatch_streams.backtest.replay import replay
 from inferwatch_streams.backtest.scoring import KnownIncident, score
+from inferwatch_streams.configuration.durations import HOUR, MINUTE, SECOND
 from inferwatch_streams.errors import ConfigurationError, StoredRowError
 from inferwatch_streams.instants import moment_text
 from inferwatch_streams.rules.definition import Anomaly, Threshold
-from inferwatch_streams.rules.durations import HOUR, MINUTE, SECOND
 from inferwatch_streams.rules.reading import default_rules
 
 NOON = 1_700_136_000 * SECOND

@@ -1,9 +1,13 @@
 """Channels whose library blocks: apprise, and one that hangs."""
 
 import asyncio
+import json
 import logging
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from notices import message, notice, words
@@ -42,6 +46,25 @@ def test_apprise_tells_and_says_whether_it_did(
     assert "hush" not in caplog.text
 
 
+def test_apprise_calls_nobody_whom_a_label_names() -> None:
+    """Discord and others read a call to all in plain text."""
+
+    async def case() -> None:
+        async with serving(answering(200)) as endpoint:
+            url = Secret(f"json://127.0.0.1:{endpoint.port}/x")
+            channel = BlockingChannel(Apprise(url=url), 5.0)
+            told = message(
+                notice(title="@everyone <@42> a@example", description="@here <!channel>")
+            )
+            await channel.send(told, words(told))
+            await channel.close()
+            sent = json.loads(endpoint.requests[0][1])
+            assert sent["title"].endswith("@\u200beveryone <\u200b@42> a@example")
+            assert "@\u200bhere <\u200b!channel>" in sent["message"]
+
+    asyncio.run(case())
+
+
 def test_one_that_hangs_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """And takes no thread of anybody else."""
     monkeypatch.setattr(blocking, "GRACE_SECONDS", 0.0)
@@ -65,3 +88,28 @@ def test_one_that_hangs_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None
         await channel.close()
 
     asyncio.run(case())
+
+
+def test_one_that_never_returns_keeps_no_process() -> None:
+    """As `inferwatch notify test`, and a worker that is told to end, wait for no such thread."""
+    program = """
+import asyncio, sys, threading
+sys.path[:0] = %r
+from notices import message, notice, words
+from inferwatch_streams.notifications.channels import blocking
+blocking.GRACE_SECONDS = 0.0
+class Hanging:
+    def send(self, *_):
+        threading.Event().wait()
+told = message(notice())
+async def case():
+    channel = blocking.BlockingChannel(Hanging(), 0.05)
+    print((await channel.send(told, words(told))).status)
+    await channel.close()
+asyncio.run(case())
+"""
+    done = subprocess.run(  # noqa: S603  # our own program
+        [sys.executable, "-c", program % [str(Path(__file__).parent)]],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert done.stdout == "timeout\n"

@@ -93,6 +93,20 @@ def test_pagerduty_is_told_by_one_key(state: str, action: str) -> None:
     )  # fmt: skip
 
 
+def test_pagerduty_is_never_told_more_than_it_takes() -> None:
+    """512 KB of JSON, whatever a label holds."""
+    long = "\U0001f600" * 20_000
+    labels = tuple((f"{number}{long}", long) for number in range(30))
+    told = message(
+        notice(
+            title=long, description=long, news=long, labels=labels, group=long, name=long,
+            runbook_url=f"https://{long}",
+        )
+    )  # fmt: skip
+    request = PagerDuty(routing_key=Secret("k")).request(told, words(told), 0.0)
+    assert 100_000 < len(request.body) < 512_000
+
+
 def test_pagerduty_is_told_what_and_where() -> None:
     """Severities in its own words, the place as source, the runbook as a link."""
     event = body(PAGER, message(notice(severity="high")), link="https://board.example")

@@ -18,7 +18,7 @@ from inferwatch_streams.notifications import retrying
 from inferwatch_streams.notifications.configuration import read_configuration
 from inferwatch_streams.notifications.dispatch import Dispatch
 from inferwatch_streams.notifications.message import FAILED, REFUSED, Answer
-from inferwatch_streams.notifications.notice import INCIDENT, RESOLVED, Notice
+from inferwatch_streams.notifications.notice import INCIDENT, RESOLVED, UPDATED, Notice
 from inferwatch_streams.notifications.retrying import seconds_to_next
 from inferwatch_streams.notifications.undelivered import Undelivered
 
@@ -194,10 +194,10 @@ def test_an_incident_for_a_channel_that_is_not_there_is_buried(tmp_path: Path) -
             await told.until(lambda: not told.unsettled)
             assert told.letters.buried == [("gone", "i-firing-1", "not_configured", 0)]
             assert told.ids("hook") == ["i-firing-1"]
-            # Its end is told to whom it names then; for the others it is over as well.
-            told.take(notice("i", RESOLVED, kind=INCIDENT))
+            # What is news to others is not told; that it is over is, whoever it names then.
+            told.take(notice("i", UPDATED, kind=INCIDENT), notice("i", RESOLVED, kind=INCIDENT))
             await told.until(lambda: not told.unsettled)
-            assert told.ids("hook") == ["i-firing-1"]
+            assert told.ids("hook") == ["i-firing-1", "i-resolved-1"]
 
     asyncio.run(case())
 

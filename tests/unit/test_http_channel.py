@@ -1,6 +1,7 @@
 """Channels over HTTP, against an endpoint that does all that endpoints do."""
 
 import asyncio
+import base64
 import gzip
 import logging
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ import pytest
 from notices import message, notice, words
 from odd_endpoint import Reply, answering, hanging, serving, writing
 
+from inferwatch_streams.notifications.channels.alertmanager import Alertmanager
 from inferwatch_streams.notifications.channels.http import HttpChannel, retry_after
 from inferwatch_streams.notifications.channels.slack import Slack
 from inferwatch_streams.notifications.message import DELIVERED, FAILED, REFUSED, Answer
@@ -122,6 +124,42 @@ def test_an_answer_that_repeats_the_secret_is_told_without_it(
     assert answer.detail == "no route to *** for [31m you"
     assert url not in caplog.text
     assert "/hush" not in caplog.text
+
+
+@pytest.mark.parametrize("proxy", ["ftp://ann:hush@127.0.0.1:1", "socks5://ann:hush@127.0.0.1:1"])
+def test_a_proxy_that_cannot_be_is_told_without_its_password(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Httpx raises what holds it."""
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    answer = asyncio.run(send("http://192.0.2.1/T1"))
+    assert (answer.outcome, answer.status) == (FAILED, "proxy")
+    assert "hush" not in answer.detail
+
+
+def test_secrets_that_are_no_header_or_come_back_are_not_shown() -> None:
+    """A token of two lines, and a server that repeats the header it got."""
+
+    async def case(endpoint: Alertmanager) -> Answer:
+        channel = HttpChannel(endpoint, 5.0)
+        try:
+            return await channel.send(TOLD, words(TOLD))
+        finally:
+            await channel.close()
+
+    async def cases() -> None:
+        pair = base64.b64encode(b"ann:hush-hush").decode()
+        async with serving(answering(400, f"no: Basic {pair}")) as endpoint:
+            two = Alertmanager(url=endpoint.url, resend_seconds=60, token=Secret("hush-a\nhush-b"))
+            answer = await case(two)
+            assert (answer.outcome, answer.status, "hush" in answer.detail) == (
+                REFUSED, "request", False,
+            )  # fmt: skip
+            password = Secret("hush-hush")
+            basic = Alertmanager(url=endpoint.url, resend_seconds=60, user="ann", password=password)
+            assert (await case(basic)).detail == "no: Basic ***"
+
+    asyncio.run(cases())
 
 
 @pytest.mark.parametrize(

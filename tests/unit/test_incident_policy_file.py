@@ -83,6 +83,10 @@ def test_schema_is_one() -> None:
         ("escalation: {levels: [{targets: []}]}", "escalation.levels[0].targets"),
         ("escalation: {levels: [{targets: [a], wait: 0m}]}", "must be above 0"),
         ("actions: {scale-up: {}}", "scale-up"),
+        ('quiet: "5m\\n"', "quiet: "),
+        ("priorities: {P4: {resolve: 999999d}}", "priorities.P4.resolve: is longer than 3650d"),
+        ("actions: {collect_logs: {timeout: 0s}}", "collect_logs.timeout: must be above 0"),
+        ("actions: {collect_logs: {check_after: 0ms}}", "check_after: must be above 0"),
     ],
 )
 def test_what_is_wrong(text: str, message: str) -> None:

@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 from incident_alerts import alert, at, command
 
 from inferwatch_schemas.registry import PinnedRegistry
+from inferwatch_schemas.topics import INCIDENTS
 from inferwatch_schemas.wire import Encoder, decode
 from inferwatch_streams.alerts.alert import Alert
 from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.commands.command import Command
 from inferwatch_streams.incidents.correlation import MAX_ALERTS, MAX_WITH_LESSER
-from inferwatch_streams.incidents.incident import Event, Incident
+from inferwatch_streams.incidents.incident import ActionState, Event, Incident
 from inferwatch_streams.incidents.incidents import Incidents
 from inferwatch_streams.incidents.policy import Deadlines, Level, Placement, Policy
 from inferwatch_streams.incidents.priorities import priority_of
+from inferwatch_streams.incidents.responding import ended
 from inferwatch_streams.incidents.timeline import FIRST, NEWEST, extended, quiet_since, told
 
 POLICY = Policy(
@@ -339,6 +341,41 @@ def test_refused_commands() -> None:
         (refused,) = incidents.command(bad)
         assert refused.transition_id == opened.transition_id
         assert f"{bad.action} was refused: " in refused.timeline[-1].text
+
+
+def test_an_alert_that_is_removed_is_over() -> None:
+    """Its end may have been compacted away unheard; heard again, it changes nothing."""
+    incidents = Incidents(POLICY)
+    incidents.alert(alert())
+    assert incidents.forget_alert(alert().fingerprint, at(0)) == []
+    (changed,) = incidents.forget_alert(alert().fingerprint, at(60))
+    assert changed.alerts[0].status == "resolved"
+    assert incidents.forget_alert(alert().fingerprint, at(60)) == []
+    assert incidents.forget_alert("unknown", at(60)) == []
+    (over,) = incidents.tick(at(60) + POLICY.quiet)
+    assert over.status == "resolved"
+
+
+def test_the_longest_record_fits_into_its_topic() -> None:
+    """Whatever people, services and actions write: all of it, at its longest, is below 1 MiB."""
+    long = "\U0001f600" * 1_500
+    incidents = Incidents(POLICY)
+    (first,) = incidents.alert(alert(summary=long, labels={"service": "chat"}))
+    for number in range(1, MAX_ALERTS):
+        labels = {"service": "chat", "host": f"{number}{long}", "model": f"{number}{long}"}
+        incidents.alert(alert(f"{number}{long}", number, labels=labels, summary=long))
+    for number in range(250):
+        given = command("comment", first.incident_id, 1000 + number, text=long)
+        incidents.command(replace(given, actor=long))
+        assert incidents.command(replace(given, actor=long)) == []
+    incidents.command(replace(command("acknowledge", first.incident_id, 2000), actor=long))
+    incidents.command(command("assign", first.incident_id, 2001, assignee=long))
+    now = only(incidents)
+    for name in ("a", "b", "c", "d", "e", "f", "g"):
+        now = replace(now, actions=(*now.actions, ActionState(name=name)))
+        now = ended(now, name, at(2002), "succeeded", "\ud800" + long)
+    assert len(now.alerts) == MAX_ALERTS
+    assert 400_000 < len(ENCODER.encode(now.to_record())) < INCIDENTS.max_value_bytes
 
 
 def test_kept_for_a_while() -> None:

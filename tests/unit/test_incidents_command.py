@@ -111,3 +111,38 @@ def test_check(tmp_path: Path) -> None:
 def test_schema() -> None:
     """The schema is JSON."""
     assert json.loads(run("schema").stdout)["title"] == "Inferwatch: incidents"
+
+
+def test_what_services_write_moves_no_terminal(
+    incident: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in labels and summaries is shown with what a terminal would obey spelt."""
+    odd = "a\x1b]0;b\x07\u202ec"
+    actions = (replace(incident.actions[0], result=odd),)
+    alerts = (replace(incident.alerts[0], summary=odd),)
+    found = replace(incident, title=odd, probable_cause=odd, actions=actions, alerts=alerts)
+    monkeypatch.setattr(told, "incidents_now", lambda *_: {found.incident_id: found})
+    for text in (run("show", found.incident_id).output, run("list").output):
+        assert not {"\x1b", "\x07", "\u202e"} & set(text)
+        assert "a\\x1b]0;b\\x07\\u202ec" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("comment", "ID", "x" * 1_000_000), "longer than 800 bytes"),
+        (("comment", "ID", "\udcff"), "no UTF-8"),
+        (("ack", "ID", "--reason", " "), "is empty"),
+        (("assign", "ID", ""), "is empty"),
+        (("assign", "ID", "b" * 201), "longer than 200 bytes"),
+        (("approve", "ID", "pray"), "has no action pray; it has: scale_up."),
+        (("ack", "no\x1b[2Jne"), r"There is no incident no\x1b[2Jne;"),
+    ],
+)
+def test_what_an_incident_could_not_hold_is_refused(
+    incident: Incident, arguments: tuple[str, ...], message: str
+) -> None:
+    """Before it is sent, in one sentence."""
+    done = run(*(incident.incident_id if each == "ID" else each for each in arguments))
+    assert isinstance(done.exception, CommandError)
+    assert message in str(done.exception)

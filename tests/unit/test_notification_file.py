@@ -215,3 +215,32 @@ def test_nothing_that_is_read_shows_a_secret(tmp_path: Path) -> None:
         assert secret.reveal() not in shown
     assert len(found.secrets) == 5
     assert "hush" not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "channels: [{name: ops, type: slack, webhook_url: 'https://hooks.example/hush'}]\n",
+        "channels: {ops: [{type: pagerduty, routing_key: hush}]}\n",
+        "- {type: webhook, url: 'http://127.0.0.1/hush'}\n",
+        "channels: {ops: {type: slack, slack_configs: [{webhook_url: 'https://x/hush'}]}}\n",
+    ],
+)
+def test_a_secret_at_a_wrong_place_is_refused_unseen(tmp_path: Path, text: str) -> None:
+    """What is of another shape is told with its value, but not where that holds a secret."""
+    (told,) = refusal(tmp_path, text)
+    assert "must not be the secret itself" in told
+    assert "hush" not in told
+
+
+def test_a_channel_may_be_called_like_a_secret(tmp_path: Path) -> None:
+    """Its name says nothing of what it is."""
+    found = read(tmp_path, "channels: {token: {type: pagerduty, routing_key: {env: PD}}}\n")
+    assert [*found.channels] == ["token"]
+
+
+def test_a_secret_of_two_lines_is_refused(tmp_path: Path) -> None:
+    """Headers cannot hold it, and what refuses it there would show it."""
+    text = "channels: {am: {type: alertmanager, url: 'http://x', token: {env: TWO}}}\n"
+    (told,) = refusal(tmp_path, text, {"TWO": "hush\nhush"})
+    assert told.endswith("TWO holds line ends or other controls; keep one secret in it.")

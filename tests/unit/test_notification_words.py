@@ -100,3 +100,11 @@ def test_durations_are_told_in_two_units() -> None:
     """The largest two."""
     shown = [duration_text(seconds * 1_000_000) for seconds in (-1, 0, 59, 3_900, 90_061, 172_805)]
     assert shown == ["0s", "0s", "59s", "1h 5m", "1d 1h", "2d 5s"]
+
+
+def test_controls_of_labels_reach_nobody() -> None:
+    """Neither terminals nor mail servers have to take what a service put into a name."""
+    told = message(notice(title="a\x00\x1b]0;b\x07\r\nBcc: c", description="d\x1b[2J\ne"))
+    said = words(told)
+    assert said.title == "[FIRING] high: a ]0;b Bcc: c"
+    assert "d [2J\ne" in said.body

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from notices import AT, FREE, SECOND, notice, origin
 
+from inferwatch_streams.notifications.history import GoingOn
 from inferwatch_streams.notifications.manner import Limit, Timing
 from inferwatch_streams.notifications.message import Message
 from inferwatch_streams.notifications.notice import ACKNOWLEDGED, FIRING, RESOLVED, Notice
@@ -231,6 +232,42 @@ def test_a_subject_that_is_gone_is_told_no_more() -> None:
     outbox.forget("a")
     outbox.note(notice("b", RESOLVED))
     assert tell(outbox, 0.0) == []
+
+
+def flapping(state: str, number: int) -> Notice:
+    """Return a change that people are not to hear of, as the alert comes and goes."""
+    return notice("a", state, number, muted=True)
+
+
+def test_one_that_comes_and_goes_is_told_as_it_is_once_it_is_calm() -> None:
+    """Its ends meanwhile are not told: whoever heard that it fires is right when it does."""
+    outbox = Outbox(FREE)
+    add(outbox, notice("a"))
+    assert tell(outbox, 0.0) == ["a-firing-1"]
+    for number in range(2, 5):
+        add(outbox, flapping(RESOLVED, number), flapping(FIRING, number))
+        outbox.note(flapping(RESOLVED, number))
+    assert outbox.due(1e9) is None
+    add(outbox, notice("a", RESOLVED, 9))
+    assert tell(outbox, 10.0) == ["a-resolved-9"]
+    assert not outbox.knows("a")
+
+
+def test_one_that_comes_and_goes_is_known_after_a_restart() -> None:
+    """What people believe is in the log, however often it came and went since."""
+    going_on = GoingOn()
+    for one in (
+        notice("a"), flapping(RESOLVED, 2), flapping(FIRING, 3), flapping(RESOLVED, 4),
+        flapping(RESOLVED, 5), notice("b", RESOLVED, muted=True),
+    ):  # fmt: skip
+        going_on.add(one)
+    outbox = Outbox(FREE)
+    for one in going_on.notices():
+        outbox.restore(one, "g", AT_ONCE, 0.0, 0.0)
+    assert len(going_on.notices()) == 2
+    assert not outbox.knows("b")
+    add(outbox, notice("a", RESOLVED, 9))
+    assert tell(outbox, 10.0) == ["a-resolved-9"]
 
 
 STATES = st.sampled_from([FIRING, ACKNOWLEDGED, RESOLVED])

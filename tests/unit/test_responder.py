@@ -18,6 +18,7 @@ from inferwatch_streams.incidents.incident import Incident
 from inferwatch_streams.incidents.ledger import Ledger
 from inferwatch_streams.incidents.policy import PRIORITIES, Action, Policy
 from inferwatch_streams.incidents.responder import INTERRUPTED, Responder
+from inferwatch_streams.incidents.responding import begun
 from inferwatch_streams.incidents.response_action import Context, Outcome
 from inferwatch_streams.incidents.runner import Runner
 
@@ -266,6 +267,100 @@ def test_resolved_runs_no_more() -> None:
         await here.ledger.write(here.ledger.incidents.command(given))
         await here.look()
         assert (here.status("a"), action.done) == ("skipped", [])
+
+    asyncio.run(go())
+
+
+def test_what_was_interrupted_is_not_done_again_after_the_end() -> None:
+    """An incident that is over needs nothing, nor one whose action is a dry run now."""
+
+    async def go(*, dry: bool) -> None:
+        action = Own("a", changes=True, idempotent=True)
+        here = world(action)
+        await here.live()
+        await here.open()
+        action.gate.clear()
+        await here.responder.look()
+        while not action.done:  # noqa: ASYNC110  # its thread is its own
+            await asyncio.sleep(0.001)
+        here.responder.stop()
+        if dry:
+            here.policy = world(action, a={"dry_run": True}).policy
+        else:
+            await here.ledger.write(
+                here.ledger.incidents.command(command("resolve", here.incident.incident_id))
+            )
+            await here.ledger.settle()
+        await here.live()
+        action.gate.set()
+        await here.look()
+        state = here.incident.action("a")
+        assert state is not None
+        assert (state.status, state.result, len(action.done)) == ("failed", INTERRUPTED, 1)
+
+    asyncio.run(go(dry=False))
+    asyncio.run(go(dry=True))
+
+
+def test_one_that_was_interrupted_was_counted() -> None:
+    """The limit of an hour is of what begins; one that is done again began already."""
+
+    async def go() -> None:
+        action = Own("a", idempotent=True)
+        here = world(action, per_hour=1)
+        await here.live()
+        await here.open()
+        await here.ledger.write([begun(here.incident, "a", at(2))])
+        await here.ledger.settle()
+        await here.live()
+        await here.look()
+        assert (here.status("a"), len(action.done)) == ("succeeded", 1)
+
+    asyncio.run(go())
+
+
+def test_a_measurement_in_vain_keeps_nothing_waiting() -> None:
+    """It is tried again later, and what somebody approves meanwhile runs at once."""
+
+    async def go() -> None:
+        first, second = Own("a", changes=True), Own("b")
+        here = world(first, second, values=[0.5], b={"approval": True})
+        await here.live()
+        await here.open()
+        await here.look()
+        here.seconds = 400.0
+        async with asyncio.timeout(10.0):
+            await here.look()
+        approve = command("approve", here.incident.incident_id, 401, response_action="b")
+        await here.ledger.write(here.ledger.incidents.command(approve))
+        await here.look()
+        assert here.status("b") == "succeeded"
+        here.values.append(0.1)
+        await here.look()
+        state = here.incident.action("a")
+        assert state is not None
+        assert state.value_after is None
+        here.seconds = 431.0
+        await here.look()
+        state = here.incident.action("a")
+        assert state is not None
+        assert state.value_after == 0.1
+
+    asyncio.run(go())
+
+
+def test_what_cannot_be_written_stops_nothing() -> None:
+    """A state that does not fit its schema is left out, and the next incident is written."""
+
+    async def go() -> None:
+        here = world()
+        await here.live()
+        bad = replace(await here.open(), acknowledge_by=1 << 62)
+        good = replace(bad, incident_id="other", acknowledge_by=bad.opened_at)
+        await here.ledger.write([bad, good])
+        await here.ledger.settle()
+        await here.live()
+        assert len(here.ledger.incidents) == 2
 
     asyncio.run(go())
 

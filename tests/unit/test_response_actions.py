@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from http_script import scripted
 from incident_alerts import alert, at
 
 from inferwatch_streams.errors import ActionFailedError, ConfigurationError
+from inferwatch_streams.incidents import runner as runner_module
 from inferwatch_streams.incidents.actions.scale_up import scale_up
 from inferwatch_streams.incidents.actions.webhook import WarRoom, Webhook
 from inferwatch_streams.incidents.changes import opened
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 INCIDENT = opened(Policy(), alert(severity="critical"), at(0))
 CONTEXT = Context(INCIDENT, (alert(),), at(10))
 AROUND = Surroundings({"HOOK": "x"}, "scale_up")
+#: As a team's own action may make one, which nobody checks.
+ODD: Any = Outcome
 
 
 async def _at_once(_: float) -> None:
@@ -298,3 +302,87 @@ def test_measured_before() -> None:
     result = asyncio.run(runner.run(Action(name="scale_up", uses="x"), CONTEXT))
     assert result.before == 0.25
     assert asked == [("error_rate", ("chat",), at(10 - 120), at(10))]
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        None,
+        "done",
+        {"result": 1},
+        ODD("x", undo={"a": 1}),
+        ODD("x", targets=(5,)),
+        ODD("x", targets=5),
+    ],
+)
+def test_whatever_it_returns(returned: Any) -> None:
+    """What is no outcome has failed, perhaps after it was done: once, and not for ever."""
+    action = Own("x", idempotent=True)
+    action.run = lambda _: returned  # type: ignore[method-assign]  # this is what is tried
+    result = run(action, retries=3)
+    assert (result.outcome, result.attempts) == (None, 1)
+    assert "no Outcome" in result.error
+
+
+def test_an_undo_that_is_too_long_is_not_kept() -> None:
+    """The incident's record has to hold it."""
+    action = Own("x")
+    action.run = lambda _: Outcome("done", undo="u" * 5000)  # type: ignore[method-assign]  # likewise
+    outcome = run(action).outcome
+    assert outcome is not None
+    assert (outcome.undo, "cannot be undone" in outcome.result) == (None, True)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "much", [1]])
+def test_what_is_no_number_is_not_measured(value: Any) -> None:
+    """It says nothing of whether an action helped, and fails nobody."""
+    runner = Runner({"scale_up": Own("x", changes=True)}, lambda *_: value)
+    assert asyncio.run(runner.measure(Action(name="scale_up", uses="x"), CONTEXT)) is None
+
+
+def test_not_tried_again_where_it_is_not_wanted() -> None:
+    """As the incident is over meanwhile."""
+    action = Own(ActionFailedError("later."))
+    runner = Runner({"scale_up": action}, sleep=_at_once)
+    configured = Action(name="scale_up", uses="x", retries=5)
+    result = asyncio.run(runner.run(configured, CONTEXT, lambda: False))
+    assert (len(action.runs), result.error) == (1, "later. It is not wanted any more.")
+
+
+def test_addresses_are_shown_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither by the log of the client nor by an answer that repeats them."""
+    with caplog.at_level(logging.DEBUG), scripted((404, b"Cannot POST /hooks/hush-hush")) as script:
+        result = run(hook(f"{script.url}/hooks/hush-hush", headers={"Authorization": "hush-tok"}))
+        assert [each.path for each in script.asked] == ["/hooks/hush-hush"]
+    assert "404" in result.error
+    assert "hush" not in result.error + caplog.text
+    with pytest.raises(ConfigurationError) as caught:
+        hook("http://hooks.example:hush/x")
+    assert "hush" not in str(caught.value)
+    assert "hush" not in repr(Surroundings({"TOKEN": "hush"}, "x"))
+
+
+def test_a_war_room_calls_nobody_whom_a_label_names() -> None:
+    """Slack reads <!channel> in a text as a call to all."""
+    incident = opened(Policy(), alert(summary="<!channel> & <https://evil|here>"), at(0))
+    with scripted((200, b"ok")) as script:
+        WarRoom({"url": script.url}, AROUND).run(Context(incident, (), at(1)))
+    text = script.asked[0].body["text"]
+    assert "&lt;!channel&gt; &amp; &lt;https://evil|here&gt;" in text
+
+
+def test_one_that_never_returns_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many of its attempts are left alone; then it is begun no more, and others still are."""
+    monkeypatch.setattr(runner_module, "MAX_LEFT_ALONE", 2)
+    over = threading.Event()
+    hangs, works = Own("x", name="hangs", idempotent=True), Own("done", name="works")
+    hangs.run = lambda _: Outcome(str(over.wait(20.0)))  # type: ignore[method-assign]  # it never returns
+    runner = Runner({"hangs": hangs, "works": works}, sleep=_at_once)
+
+    async def go() -> None:
+        hanging = Action(name="hangs", uses="x", timeout=10_000, retries=5)
+        assert "2 attempts have not ended yet" in (await runner.run(hanging, CONTEXT)).error
+        assert (await runner.run(Action(name="works", uses="x"), CONTEXT)).outcome is not None
+        over.set()
+
+    asyncio.run(go())

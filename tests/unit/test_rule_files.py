@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from inferwatch_streams.alerts.alert import SEVERITIES
+from inferwatch_streams.configuration.durations import DAY, MINUTE, SECOND, duration, duration_text
 from inferwatch_streams.errors import ConfigurationError
 from inferwatch_streams.rules import function
 from inferwatch_streams.rules.burn_rate import SLIS
@@ -23,7 +24,6 @@ from inferwatch_streams.rules.completeness import Gap
 from inferwatch_streams.rules.definition import KINDS, Change, Function, Threshold
 from inferwatch_streams.rules.described import row_of
 from inferwatch_streams.rules.difference import difference
-from inferwatch_streams.rules.durations import DAY, MINUTE, SECOND, duration, duration_text
 from inferwatch_streams.rules.evaluation import Evaluator
 from inferwatch_streams.rules.finding import Finding
 from inferwatch_streams.rules.measure import EVENTS, SIGNALS

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from inferwatch_streams.alerts.matcher import OPERATORS, Matcher, all_match
 from inferwatch_streams.blocks.histogram import quantile
+from inferwatch_streams.configuration.durations import DAY, HOUR, MINUTE
 from inferwatch_streams.errors import RuleFailedError
 from inferwatch_streams.rules.completeness import Gap
 from inferwatch_streams.rules.definition import (
@@ -26,7 +27,6 @@ from inferwatch_streams.rules.definition import (
     Forecast,
     Threshold,
 )
-from inferwatch_streams.rules.durations import DAY, HOUR, MINUTE
 from inferwatch_streams.rules.evaluation import Evaluator, evaluate
 from inferwatch_streams.rules.finding import Finding
 from inferwatch_streams.rules.selections import Selections

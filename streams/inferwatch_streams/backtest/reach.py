@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from inferwatch_streams.configuration.durations import HOUR
 from inferwatch_streams.rules.definition import (
     Absence,
     Anomaly,
@@ -13,7 +14,6 @@ from inferwatch_streams.rules.definition import (
     Forecast,
     Threshold,
 )
-from inferwatch_streams.rules.durations import HOUR
 from inferwatch_streams.rules.spans import PAST
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import structlog
 from inferwatch_schemas.errors import KafkaUnavailableError, UnknownSchemaError
 from inferwatch_schemas.topics import ALERTS
 from inferwatch_streams.alerts.alert import SEVERITIES, Alert
+from inferwatch_streams.incidents import metrics
 from inferwatch_streams.leading.fence import Fence
 from inferwatch_streams.leading.partition_log import PartitionLog
 from inferwatch_streams.leading.state_record import named
@@ -65,5 +66,9 @@ def _take(newest: dict[str, Alert], entry: LogEntry, registry: Registry) -> None
     except (ValueError, UnknownSchemaError) as error:
         log.warning("an alert cannot be used", offset=entry.offset, error=str(error))
         return
-    if schema == "alert" and record["severity"] in SEVERITIES:
-        newest[entry.key] = Alert.from_record(record)
+    try:
+        if schema == "alert" and record["severity"] in SEVERITIES:
+            newest[entry.key] = Alert.from_record(record)
+    except (KeyError, TypeError, ValueError) as error:
+        metrics.UNREADABLE.labels(ALERTS.name).inc()
+        log.error("an alert cannot be used", offset=entry.offset, error=repr(error))  # noqa: TRY400  # it is at fault, not the code

@@ -11,6 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_streams.alerts import alert as alert_states
 from inferwatch_streams.incidents import incident as states
+from inferwatch_streams.incidents.bounds import (
+    ADDRESS,
+    NAME,
+    RESULT,
+    SUMMARY,
+    fitted,
+    fitted_or_none,
+)
 from inferwatch_streams.incidents.causes import probable_cause
 from inferwatch_streams.incidents.correlation import about_host
 from inferwatch_streams.incidents.incident import (
@@ -31,7 +39,6 @@ if TYPE_CHECKING:
     from inferwatch_streams.alerts.alert import Alert
     from inferwatch_streams.incidents.policy import Policy
 
-MAX_SUMMARY: Final = 200
 _ORDER: Final = {alert_states.FIRING: 1, alert_states.ACKNOWLEDGED: 2, alert_states.RESOLVED: 3}
 
 
@@ -163,6 +170,21 @@ def refreshed(incident: Incident, alert: Alert) -> Incident:
     return replace(changed, timeline=extended(incident.timeline, line))
 
 
+def removed(incident: Incident, fingerprint: str, at: int) -> Incident:
+    """An incident one of whose alerts was removed from its topic at a time: it is over."""
+    member = incident.member(fingerprint)
+    # Heard again, it must not end a later firing.
+    if member is None or not member.active or at <= member.joined_at:
+        return incident
+    members = tuple(
+        replace(each, status=states.RESOLVED) if each is member else each
+        for each in incident.alerts
+    )
+    kind = states.RESOLVED if member.serious else "joined"
+    line = Event(at, kind, SELF, f"{member.rule} is over: its alert was removed.")
+    return noted(replace(incident, alerts=members), line)
+
+
 def resolved(
     policy: Policy, incident: Incident, event: Event, by: str | None, cause: str | int
 ) -> Incident:
@@ -174,8 +196,8 @@ def resolved(
         for each in incident.actions
     )
     changed = noted(
-        incident, event, status=states.RESOLVED, resolved_at=event.at, resolved_by=by,
-        actions=actions,
+        incident, event, status=states.RESOLVED, resolved_at=event.at,
+        resolved_by=fitted_or_none(by, NAME), actions=actions,
     )  # fmt: skip
     return transition(changed, "resolved", (cause,), policy.told(incident.escalation_level))
 
@@ -212,10 +234,10 @@ def transition(
 def _member(alert: Alert) -> Member:
     return Member(
         fingerprint=alert.fingerprint,
-        rule=alert.rule,
+        rule=fitted(alert.rule, NAME),
         severity=alert.severity,
         status=alert.status,
-        summary=alert.summary[:MAX_SUMMARY],
+        summary=fitted(alert.summary, SUMMARY),
         joined_at=fires_since(alert),
     )
 
@@ -230,7 +252,8 @@ def _assessed(policy: Policy, incident: Incident, alerts: Sequence[Alert]) -> In
     labels = [dict(alert.labels) for alert in alerts]
 
     def named(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(sorted({*known, *(found for each in labels if (found := each.get(name)))}))
+        found = (fitted(value, NAME) for each in labels if (value := each.get(name)))
+        return tuple(sorted({*known, *found}))
 
     services = named("service", incident.services)
     serious = [alert for alert in alerts if alert.severity in SERIOUS]
@@ -238,15 +261,22 @@ def _assessed(policy: Policy, incident: Incident, alerts: Sequence[Alert]) -> In
     face = _face(serious)
     return replace(
         incident,
-        title=incident.title if face is None else (face.summary or face.rule)[:MAX_SUMMARY],
-        runbook_url=(None if face is None else face.runbook_url) or incident.runbook_url,
+        title=incident.title if face is None else fitted(face.summary or face.rule, SUMMARY),
+        runbook_url=(None if face is None else _runbook(face)) or incident.runbook_url,
         services=services,
         models=named("model", incident.models),
         hosts=named("host", incident.hosts),
         priority=more_urgent(incident.priority, priority_of(serious, policy.user_facing)),
-        probable_cause=incident.probable_cause if cause is None else cause.sentence,
+        probable_cause=(
+            incident.probable_cause if cause is None else fitted(cause.sentence, RESULT)
+        ),
         cause_fingerprint=incident.cause_fingerprint if cause is None else cause.fingerprint,
     )
+
+
+def _runbook(alert: Alert) -> str | None:
+    url = alert.runbook_url
+    return url if url is not None and len(url) <= ADDRESS else None
 
 
 def _face(serious: Sequence[Alert]) -> Alert | None:

@@ -79,10 +79,19 @@ class Incidents:
             if self._of.get(member.fingerprint) == incident_id:
                 del self._of[member.fingerprint]
 
-    def forget_alert(self, fingerprint: str) -> None:
-        """An alert was removed from its topic."""
+    def forget_alert(self, fingerprint: str, at: int) -> list[Incident]:
+        """An alert was removed from its topic at a time; returns the incident to write, if any.
+
+        One whose end was never heard of would keep its incident open for ever.
+        """
         self._alerts.pop(fingerprint, None)
         self._lesser.pop(fingerprint, None)
+        incident = self._incidents.get(self._of.get(fingerprint, ""))
+        return (
+            []
+            if incident is None
+            else self._changed(incident, changes.removed(incident, fingerprint, at))
+        )
 
     def remember(self, alert: Alert) -> None:
         """Know an alert's state, without what follows from it: it was told before."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
+from inferwatch_schemas.errors import EncodeError
+from inferwatch_schemas.topics import INCIDENTS
 from inferwatch_streams.incidents import metrics
 from inferwatch_streams.incidents.incident import PRIORITIES, Incident
 from inferwatch_streams.incidents.incidents import Incidents
@@ -13,6 +17,9 @@ if TYPE_CHECKING:
 
     from inferwatch_streams.incidents.policy import Policy
     from inferwatch_streams.leading.state_topic import StateTopic
+
+
+log = structlog.get_logger(__name__)
 
 
 class Ledger:
@@ -36,7 +43,15 @@ class Ledger:
         """
         self.incidents, self._unsettled = Incidents(self._policy), set()
         for record in await self._topic.take_over():
-            self.incidents.put(Incident.from_record(record.record))
+            try:
+                self.incidents.put(Incident.from_record(record.record))
+            except (KeyError, TypeError, ValueError) as error:
+                # Of another version of this program, as which it may run again.
+                metrics.UNREADABLE.labels(INCIDENTS.name).inc()
+                log.error(  # noqa: TRY400  # likewise
+                    "an incident cannot be used", incident=record.key, offset=record.offset,
+                    error=repr(error),
+                )  # fmt: skip
 
     async def write(self, incidents: Iterable[Incident]) -> None:
         """Write states of incidents, in order; ``settle`` knows when the broker has them.
@@ -48,7 +63,16 @@ class Ledger:
             if incident.incident_id in self._unsettled:
                 await self.settle()
             self.incidents.put(incident)
-            self._topic.append(incident.incident_id, "incident", incident.to_record())
+            try:
+                self._topic.append(incident.incident_id, "incident", incident.to_record())
+            except EncodeError as error:
+                # The others go on, and so does this one with a later change that can be written.
+                metrics.UNWRITABLE.inc()
+                log.error(  # noqa: TRY400  # what it holds is at fault, not where it was noticed
+                    "an incident cannot be written", incident=incident.incident_id,
+                    error=str(error),
+                )  # fmt: skip
+                continue
             self._unsettled.add(incident.incident_id)
             metrics.TRANSITIONS.labels(incident.transition).inc()
 

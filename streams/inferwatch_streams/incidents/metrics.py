@@ -16,6 +16,15 @@ REFUSED = Counter(
 UNKNOWN = Counter(
     "inferwatch_incident_unknown_alerts", "Alerts of a severity that is unknown here, left out."
 )
+UNREADABLE = Counter(
+    "inferwatch_incident_unreadable_records",
+    "Records that were decoded and are not what is known here, left out.",
+    ["topic"],
+)
+UNWRITABLE = Counter(
+    "inferwatch_incident_unwritable",
+    "States of incidents that do not fit their schema, and were not written.",
+)
 ATTEMPTS = Counter(
     "inferwatch_response_action_attempts", "Attempts of response actions.", ["action", "outcome"]
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from inferwatch_streams.commands import command as commands
 from inferwatch_streams.errors import CommandRefusedError
 from inferwatch_streams.incidents import incident as states
+from inferwatch_streams.incidents.bounds import NAME, fitted
 from inferwatch_streams.incidents.changes import escalated, noted, resolved, transition
 from inferwatch_streams.incidents.incident import Event
 from inferwatch_streams.incidents.responding import approved, undo_wanted
@@ -86,11 +87,12 @@ def _takes(incident: Incident, command: Command) -> bool:
 def _fields(incident: Incident, command: Command) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if _takes(incident, command):
-        fields.update(acknowledged_at=command.event_time, acknowledged_by=command.actor)
+        fields["acknowledged_at"] = command.event_time
+        fields["acknowledged_by"] = fitted(command.actor, NAME)
     if command.action == commands.ASSIGN:
         if not command.assignee:
             raise CommandRefusedError("To whom it is assigned is not said.")
-        fields["assignee"] = command.assignee
+        fields["assignee"] = fitted(command.assignee, NAME)
     if command.action == commands.INVESTIGATE:
         fields["status"] = states.INVESTIGATING
     if command.action == commands.MITIGATE:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_streams.alerts.matcher import Matcher
+from inferwatch_streams.configuration.durations import DAY, duration
+from inferwatch_streams.configuration.durations import SCHEMA as DURATION
 from inferwatch_streams.configuration.file import ConfigurationFile
 from inferwatch_streams.errors import MatcherError, StreamsError
 from inferwatch_streams.incidents.incident import PRIORITIES
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
     from inferwatch_streams.configuration.file import Problem
     from inferwatch_streams.incidents.response_action import ResponseAction
 
-UNITS: Final = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
-_SPAN: Final = {"type": "string", "pattern": r"^[0-9]{1,6}(s|m|h|d)$"}
+#: Later than this an incident's times would be none that its record can have.
+MAX_SPAN: Final = 3650 * DAY
+_SPANS: Final = frozenset({
+    "window", "quiet", "reopen", "acknowledge", "resolve", "wait", "timeout", "check_after",
+})  # fmt: skip
+# Of these, those that cannot be nothing.
+_ABOVE_ZERO: Final = frozenset({"timeout", "check_after", "wait"})
 _NAME: Final = {"type": "string", "minLength": 1, "maxLength": 100}
 _NAMES: Final = {"type": "array", "items": _NAME, "maxItems": 100}
 
@@ -52,14 +58,14 @@ _ACTION: Final = _object(
             "description": "Only say what would be done; so it is, until false, with all actions "
             "that change something.",
         },
-        "timeout": {**_SPAN, "description": "Of one attempt; 30s without."},
+        "timeout": {**DURATION, "description": "Of one attempt; 30s without."},
         "retries": {"type": "integer", "minimum": 0, "maximum": 10},
         "approval": {"type": "boolean", "description": "Wait until somebody approves it."},
         "metric": {
             "enum": ["error_rate", "p95", "first_token_p95"],
             "description": "What is measured before and after one that changes something.",
         },
-        "check_after": {**_SPAN, "description": "How long after it that is; 5m without."},
+        "check_after": {**DURATION, "description": "How long after it that is; 5m without."},
         "helped": {
             "type": "number", "exclusiveMinimum": 0, "maximum": 1,
             "description": "It helped where the metric fell to this share, or below; 0.8 without.",
@@ -74,7 +80,7 @@ SCHEMA: Final[dict[str, Any]] = {
         {
             "correlation": _object(
                 {
-                    "window": {**_SPAN, "description": "How near in time alerts must be."},
+                    "window": {**DURATION, "description": "How near in time alerts must be."},
                     "hosts_without_services": {
                         "enum": ["any", "none"],
                         "description": "Of which services' trouble a host that no placement names "
@@ -95,11 +101,14 @@ SCHEMA: Final[dict[str, Any]] = {
                 "of which must match.",
                 "items": {"type": "array", "items": {"type": "string"}, "minItems": 1},
             },
-            "quiet": {**_SPAN, "description": "All alerts over for so long end an incident."},
-            "reopen": {**_SPAN, "description": "An alert of it brings one back that long after."},
+            "quiet": {**DURATION, "description": "All alerts over for so long end an incident."},
+            "reopen": {
+                **DURATION,
+                "description": "An alert of it brings one back that long after.",
+            },
             "priorities": _object(
                 {
-                    priority: _object({"acknowledge": _SPAN, "resolve": _SPAN})
+                    priority: _object({"acknowledge": DURATION, "resolve": DURATION})
                     for priority in PRIORITIES
                 }
             ),
@@ -112,7 +121,7 @@ SCHEMA: Final[dict[str, Any]] = {
                             {
                                 "targets": {**_NAMES, "minItems": 1},
                                 "wait": {
-                                    **_SPAN,
+                                    **DURATION,
                                     "description": "How long they have; 15m without.",
                                 },
                             },
@@ -192,10 +201,7 @@ def parsed(file: ConfigurationFile) -> tuple[Policy, ConfigurationFile]:
 
 def _span(said: Mapping[str, Any], name: str, usual: int) -> int:
     text = said.get(name)
-    if text is None:
-        return usual
-    text = text.strip()
-    return int(text[:-1]) * UNITS[text[-1]]
+    return usual if text is None else duration(text)
 
 
 def _action(name: str, said: Mapping[str, Any]) -> Action:
@@ -238,9 +244,28 @@ def _problems(file: ConfigurationFile, data: Mapping[str, Any]) -> Iterator[Prob
             problem = _bad_matcher(text)
             if problem is not None:
                 yield file.problem(("user_facing", number, place), problem)
-    for number, level in enumerate(data.get("escalation", {}).get("levels", ())):
-        if re.fullmatch(r"0+[smhd]", level.get("wait", "")):
-            yield file.problem(("escalation", "levels", number, "wait"), "must be above 0")
+    for path, text in _spans(data):
+        if duration(text) > MAX_SPAN:
+            yield file.problem(path, f"is longer than {MAX_SPAN // DAY}d")
+        elif path[-1] in _ABOVE_ZERO and not duration(text):
+            yield file.problem(path, "must be above 0")
+
+
+def _spans(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """All lengths of time of a file, and where they stand."""
+    places: list[tuple[tuple[str | int, ...], Mapping[str, Any]]] = [
+        ((), data),
+        (("correlation",), data.get("correlation", {})),
+        *((("priorities", name), each) for name, each in data.get("priorities", {}).items()),
+        *((("actions", name), each or {}) for name, each in data.get("actions", {}).items()),
+        *(
+            (("escalation", "levels", number), each)
+            for number, each in enumerate(data.get("escalation", {}).get("levels", ()))
+        ),
+    ]
+    for path, said in places:
+        for name in sorted(_SPANS & said.keys()):
+            yield (*path, name), said[name]
 
 
 def _order(file: ConfigurationFile, policy: Policy) -> Iterator[Problem]:

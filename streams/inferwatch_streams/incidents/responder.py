@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE: Final = 16
-#: After a measurement that failed, the next one of the incident waits so long.
-MEASURE_AGAIN_SECONDS: Final = 30.0
+#: After a measurement that failed, the next one of the incident waits so many microseconds.
+MEASURE_AGAIN: Final = 30_000_000
 INTERRUPTED: Final = (
     "the worker that ran it ended meanwhile: it may have been done, and is not done again."
 )
@@ -53,6 +53,7 @@ class Responder:
         self._lock = lock
         self._now = now
         self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._measure_again: dict[str, int] = {}
 
     @property
     def busy(self) -> bool:
@@ -71,8 +72,13 @@ class Responder:
             if incident.incident_id in self._jobs:
                 continue
             step = responding.next_step(self._policy, incident, self._now())
-            if step is not None:
-                await self._begin(incident, *step)
+            if step is None or self._measured_in_vain(incident, step[0]):
+                continue
+            await self._begin(incident, *step)
+
+    def _measured_in_vain(self, incident: Incident, step: Step) -> bool:
+        again = self._measure_again.get(incident.incident_id, 0)
+        return step is Step.CHECK and self._now() < again
 
     def stop(self) -> None:
         """Let everything go: what runs, runs on in its thread, and is found as running."""
@@ -87,11 +93,11 @@ class Responder:
             self._start(incident, self._undo(incident, configured, action))
         elif step is Step.CHECK:
             self._start(incident, self._check(incident, configured))
-        elif step is Step.INTERRUPTED and not self._again(action.name):
+        elif step is Step.INTERRUPTED and not self._again(incident, configured):
             await self._write(self._ended(incident, action.name, states.FAILED, INTERRUPTED))
         elif self._runner.dry_run(configured):
             self._start(incident, self._plan(incident, configured))
-        elif self._limited():
+        elif step is Step.RUN and self._limited():
             why = f"{self._policy.actions_per_hour} actions were begun within an hour."
             await self._write(self._ended(incident, action.name, states.SKIPPED, why))
         else:
@@ -101,9 +107,11 @@ class Responder:
             await self._ledger.settle()
             self._start(begun, self._run(begun, configured))
 
-    def _again(self, name: str) -> bool:
-        action = self._runner.action(name)
-        return action is not None and action.idempotent
+    def _again(self, incident: Incident, configured: Action) -> bool:
+        """Whether what a former worker may have done is done again: not where it is not wanted."""
+        action = self._runner.action(configured.name)
+        wanted = incident.active and not self._runner.dry_run(configured)
+        return wanted and action is not None and action.idempotent
 
     def _limited(self) -> bool:
         ran = responding.ran_within_hour(self._ledger.incidents, self._now())
@@ -145,7 +153,12 @@ class Responder:
 
     async def _run(self, begun: Incident, configured: Action) -> None:
         name = configured.name
-        result = await self._runner.run(configured, self._context(begun))
+
+        def wanted() -> bool:
+            now = self._ledger.incidents.get(begun.incident_id)
+            return now is not None and now.active
+
+        result = await self._runner.run(configured, self._context(begun), wanted)
 
         def told(incident: Incident) -> Incident:
             outcome = result.outcome
@@ -183,9 +196,10 @@ class Responder:
         )
 
     async def _check(self, incident: Incident, configured: Action) -> None:
+        self._measure_again.pop(incident.incident_id, None)
         value = await self._runner.measure(configured, self._context(incident))
         if value is None:
-            await asyncio.sleep(MEASURE_AGAIN_SECONDS)
+            self._measure_again[incident.incident_id] = self._now() + MEASURE_AGAIN
             return
         name = configured.name
         await self._record(

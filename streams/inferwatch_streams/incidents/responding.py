@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_streams.errors import CommandRefusedError
 from inferwatch_streams.incidents import incident as states
+from inferwatch_streams.incidents.bounds import RESULT, fitted
 from inferwatch_streams.incidents.changes import noted, transition
 from inferwatch_streams.incidents.incident import ActionState, Event, Incident
 from inferwatch_streams.incidents.timeline import SELF
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from inferwatch_streams.incidents.policy import Policy
 
 HOUR_MICROS: Final = 60 * 60 * 1_000_000
-MAX_RESULT: Final = 4000
 
 
 class Step(Enum):
@@ -92,7 +92,7 @@ def ended(  # noqa: PLR0913  # a result has so many parts
     """It is done, or it failed, was skipped, or only said what it would do."""
     return _told(
         incident, name, at, f"{name} {status.replace('_', ' ')}: {result}", targets,
-        status=status, finished_at=at, result=result[:MAX_RESULT], attempts=attempts, undo=undo,
+        status=status, finished_at=at, result=fitted(result, RESULT), attempts=attempts, undo=undo,
         value_before=before,
     )  # fmt: skip
 
@@ -118,14 +118,14 @@ def undone(incident: Incident, name: str, at: int, result: str) -> Incident:
     """It was undone."""
     return _told(
         incident, name, at, f"{name} undone: {result}", status=states.UNDONE,
-        result=result[:MAX_RESULT], undo=None,
+        result=fitted(result, RESULT), undo=None,
     )  # fmt: skip
 
 
 def not_undone(incident: Incident, name: str, at: int, why: str) -> Incident:
     """It could not be undone; somebody may want it again."""
     text = f"{name} could not be undone: {why}"
-    return _told(incident, name, at, text, status=states.FAILED, result=text[:MAX_RESULT])
+    return _told(incident, name, at, text, status=states.FAILED, result=fitted(text, RESULT))
 
 
 def approved(incident: Incident, name: str) -> Incident:

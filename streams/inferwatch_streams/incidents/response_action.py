@@ -16,7 +16,7 @@ It may have more than that asks for:
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -50,7 +50,7 @@ class Surroundings:
         name: What the action is called in the file.
     """
 
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     name: str
 
     def secret(self, options: Mapping[str, Any], name: str) -> str | None:

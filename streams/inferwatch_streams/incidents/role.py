@@ -11,12 +11,13 @@ import structlog
 from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.topics import ALERTS, COMMANDS
 from inferwatch_streams.alerts.alert import SEVERITIES, Alert
-from inferwatch_streams.commands.command import Command
+from inferwatch_streams.commands.command import ACTIONS, Command
 from inferwatch_streams.errors import LeadingError, MatcherError
 from inferwatch_streams.incidents import metrics
 from inferwatch_streams.incidents.alert_log import alerts_before
 from inferwatch_streams.incidents.ledger import Ledger
 from inferwatch_streams.incidents.responder import Responder
+from inferwatch_streams.leading.partition_log import end_of
 from inferwatch_streams.leading.record_processor import RecordProcessor
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 SECOND: Final = 1_000_000
 ALERTS_AT: Final = (ALERTS.name, 0)
+COMMANDS_AT: Final = (COMMANDS.name, 0)
 REMOVE_SECONDS: Final = 60.0
 
 
@@ -72,7 +74,7 @@ class IncidentsRole:
         # Held by whatever changes incidents.
         self._lock = asyncio.Lock()
         self._taken: dict[TopicPartition, int] = {}
-        self._caught_up_at = 0
+        self._caught_up_at: dict[TopicPartition, int] = {}
         self._remove_due = 0.0
         self.responder = Responder(policy, self._ledger, runner, self._lock, self._now)
         self.processor = RecordProcessor(
@@ -88,13 +90,18 @@ class IncidentsRole:
             self._taken = {}
             await self._ledger.take_over()
             start = assignments.get(ALERTS_AT)
-            alerts, self._caught_up_at = await asyncio.to_thread(
+            seconds = self._settings.take_over_seconds
+            commands_end = await asyncio.to_thread(
+                end_of, self._settings.kafka, COMMANDS.name, seconds
+            )
+            alerts, alerts_end = await asyncio.to_thread(
                 alerts_before,
                 self._settings.kafka,
                 self._registry,
                 0 if start is None else start.start,
-                self._settings.take_over_seconds,
+                seconds,
             )
+            self._caught_up_at = {ALERTS_AT: alerts_end, COMMANDS_AT: commands_end}
             for alert in alerts.values():
                 self._ledger.incidents.remember(alert)
 
@@ -111,9 +118,14 @@ class IncidentsRole:
         incidents = self._ledger.incidents
         if taken.record is None:
             if taken.key is not None:
-                incidents.forget_alert(taken.key)
+                gone = incidents.forget_alert(taken.key, taken.timestamp_ms * 1000)
+                await self._ledger.write(gone)
         elif taken.schema == "alert":
-            alert = Alert.from_record(taken.record)
+            try:
+                alert = Alert.from_record(taken.record)
+            except (KeyError, TypeError, ValueError) as error:
+                self._left_out(taken, error)
+                return
             if alert.severity not in SEVERITIES:
                 # Of a newer version; how bad it is cannot be told here.
                 metrics.UNKNOWN.inc()
@@ -126,14 +138,23 @@ class IncidentsRole:
         try:
             command = Command.from_record(record)
         except MatcherError as error:
-            metrics.REFUSED.labels(record["action"]).inc()
+            metrics.REFUSED.labels(_known(record["action"])).inc()
             log.warning("command rejected", offset=taken.offset, reason=str(error))
+            return
+        except (KeyError, TypeError, ValueError) as error:
+            self._left_out(taken, error)
             return
         before = self._ledger.incidents.get(command.target)
         for incident in self._ledger.incidents.command(command):
             if before is not None and incident.transition_id == before.transition_id:
-                metrics.REFUSED.labels(command.action).inc()
+                metrics.REFUSED.labels(_known(command.action)).inc()
             await self._ledger.write([incident])
+
+    def _left_out(self, taken: TakenRecord, error: Exception) -> None:
+        metrics.UNREADABLE.labels(taken.topic).inc()
+        log.error(
+            "a record cannot be used", topic=taken.topic, offset=taken.offset, error=repr(error)
+        )
 
     async def act(self) -> None:
         """Whatever is due; to be called each ``tick_seconds``."""
@@ -145,8 +166,9 @@ class IncidentsRole:
         try:
             async with self._lock:
                 await self._settle()
-                # What is in the log already comes before what its time has brought about.
-                if (self.processor.position(ALERTS_AT) or 0) < self._caught_up_at:
+                # What is in the logs already comes before what its time has brought about: nobody
+                # is told that an incident waits which somebody has taken meanwhile.
+                if not self._caught_up():
                     return
                 await self._ledger.write(self._ledger.incidents.tick(self._now()))
                 await self._remove()
@@ -156,6 +178,11 @@ class IncidentsRole:
             self.processor.begin_anew(error)
         except SchemasError as error:
             log.warning("incidents wait for Kafka", error=str(error))
+
+    def _caught_up(self) -> bool:
+        return all(
+            (self.processor.position(at) or 0) >= end for at, end in self._caught_up_at.items()
+        )
 
     async def _remove(self) -> None:
         if time.monotonic() < self._remove_due:
@@ -174,3 +201,8 @@ class IncidentsRole:
         """See ``RecordHandler``."""
         async with self._lock:
             await self._settle()
+
+
+def _known(action: str) -> str:
+    """An action as a label: what people make up would be without end."""
+    return action if action in ACTIONS else "unknown"

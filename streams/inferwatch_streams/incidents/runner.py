@@ -7,17 +7,18 @@ is unknown. So it is tried again only where the action says that twice is as goo
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
-from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
+from inferwatch_streams.daemon_thread import in_daemon_thread
 from inferwatch_streams.errors import ActionFailedError
 from inferwatch_streams.incidents import metrics
+from inferwatch_streams.incidents.bounds import NAME, RESULT, fitted
 from inferwatch_streams.incidents.response_action import Outcome, can_undo
 
 if TYPE_CHECKING:
@@ -34,13 +35,18 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+THREAD: Final = "inferwatch-response-action"
+#: What the role's meter is called among actions.
+METER: Final = "meter"
+
 #: The metric before and after an action is taken over so many microseconds.
 MEASURED_MICROS: Final = 120_000_000
 MEASURE_SECONDS: Final = 20.0
 FIRST_BACKOFF_SECONDS: Final = 1.0
 MAX_BACKOFF_SECONDS: Final = 30.0
-#: Attempts that never answered, of which each keeps a thread; beyond, no more is begun.
-MAX_LEFT_ALONE: Final = 100
+#: Attempts of one action that never answered, of which each keeps a thread; beyond, no more of it
+#: is begun.
+MAX_LEFT_ALONE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class Runner:
         self._actions = actions
         self._meter = meter
         self._sleep = sleep
-        self._left_alone = 0
+        self._left_alone: Counter[str] = Counter()
 
     def action(self, name: str) -> ResponseAction | None:
         """An action by its name."""
@@ -98,27 +104,38 @@ class Runner:
         if plan is None:
             return f"would run {configured.uses}"
         try:
-            return str(await self._within(MEASURE_SECONDS, plan, context))
+            return str(await self._within(configured.name, MEASURE_SECONDS, plan, context))
         except ActionFailedError as error:
             return f"would run {configured.uses}, and fail: {error}"
 
-    async def run(self, configured: Action, context: Context) -> Result:
-        """Run an action until it is done, or may not be tried again."""
+    async def run(
+        self, configured: Action, context: Context, wanted: Callable[[], bool] = lambda: True
+    ) -> Result:
+        """Run an action until it is done, or may not be tried again.
+
+        Args:
+            configured: It.
+            context: What it acts on.
+            wanted: Whether another attempt is wanted still.
+        """
         action = self._actions.get(configured.name)
         if action is None:
             return Result(None, "it is not configured any more.", 0)
         before = await self.measure(configured, context) if action.changes else None
-        attempts, backoff = 0, FIRST_BACKOFF_SECONDS
+        attempts, backoff, why = 0, FIRST_BACKOFF_SECONDS, ""
         while True:
             attempts += 1
             started = time.monotonic()
             try:
-                outcome = await self._within(configured.timeout / 1e6, action.run, context)
+                outcome = await self._within(
+                    configured.name, configured.timeout / 1e6, _done, action, context
+                )
             except ActionFailedError as error:
                 metrics.ATTEMPTS.labels(configured.name, "failed").inc()
                 safe = error.again and (action.idempotent or not error.may_have_run)
                 if not safe or attempts > configured.retries:
                     return Result(None, _unknown(error, safe=safe), attempts, before)
+                why = str(error)
                 log.warning(
                     "response action failed, will be tried again", action=configured.name,
                     incident=context.incident.incident_id, error=str(error),
@@ -130,6 +147,8 @@ class Runner:
                 metrics.ACTION_SECONDS.labels(configured.name).observe(time.monotonic() - started)
             await self._sleep(backoff)
             backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
+            if not wanted():
+                return Result(None, f"{why} It is not wanted any more.", attempts, before)
 
     async def undo(self, configured: Action, context: Context, token: str) -> Result:
         """Take back what an action did; it bears that twice, so it is tried as often."""
@@ -141,7 +160,9 @@ class Runner:
         while True:
             attempts += 1
             try:
-                told = await self._within(configured.timeout / 1e6, undo, context, token)
+                told = await self._within(
+                    configured.name, configured.timeout / 1e6, undo, context, token
+                )
             except ActionFailedError as error:
                 if not error.again or attempts > configured.retries:
                     return Result(None, str(error), attempts)
@@ -155,28 +176,34 @@ class Runner:
         own = getattr(self._actions.get(configured.name), "measure", None)
         try:
             if own is not None:
-                value = await self._within(MEASURE_SECONDS, own, context)
+                value = await self._within(configured.name, MEASURE_SECONDS, own, context)
             elif self._meter is not None:
                 value = await self._within(
-                    MEASURE_SECONDS, self._meter, configured.metric, context.incident.services,
-                    context.at - MEASURED_MICROS, context.at,
+                    METER, MEASURE_SECONDS, self._meter, configured.metric,
+                    context.incident.services, context.at - MEASURED_MICROS, context.at,
                 )  # fmt: skip
             else:
                 return None
-        except ActionFailedError as error:
+            number = None if value is None else float(value)
+        except (ActionFailedError, TypeError, ValueError) as error:
             log.warning("not measured", action=configured.name, error=str(error))
             return None
-        return None if value is None else float(value)
+        # What is no number compares with none.
+        return number if number is not None and isfinite(number) else None
 
-    async def _within(self, seconds: float, function: Callable[..., T], *arguments: Any) -> T:
+    async def _within(
+        self, name: str, seconds: float, function: Callable[..., T], *arguments: Any
+    ) -> T:
         """What a function returns that runs in a thread of its own.
 
         Raises:
             ActionFailedError: It failed, or did not answer in time.
         """
-        if self._left_alone >= MAX_LEFT_ALONE:
-            raise ActionFailedError(f"{self._left_alone} attempts have not ended yet.", again=False)
-        answer = _in_thread(function, *arguments)
+        if self._left_alone[name] >= MAX_LEFT_ALONE:
+            raise ActionFailedError(
+                f"{self._left_alone[name]} attempts have not ended yet.", again=False
+            )
+        answer = in_daemon_thread(THREAD, function, *arguments)
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(answer)
@@ -184,64 +211,48 @@ class Runner:
             if answer.done():
                 # The function's own: it had an answer, and that is it.
                 raise ActionFailedError(f"{error!r}.", may_have_run=True) from error
-            self._leave_alone(answer)
+            self._leave_alone(name, answer)
             raise ActionFailedError(
                 f"no answer within {seconds:g} s.", may_have_run=True
             ) from error
         except asyncio.CancelledError:
-            self._leave_alone(answer)
+            self._leave_alone(name, answer)
             raise
         except ActionFailedError:
             raise
         except Exception as error:  # whatever a team's own action raises
             raise ActionFailedError(f"{error!r}.", may_have_run=True) from error
 
-    def _leave_alone(self, answer: asyncio.Future[Any]) -> None:
-        self._left_alone += 1
-        metrics.LEFT_ALONE.set(self._left_alone)
+    def _leave_alone(self, name: str, answer: asyncio.Future[Any]) -> None:
+        self._left_alone[name] += 1
+        metrics.LEFT_ALONE.set(self._left_alone.total())
 
         def ended(late: asyncio.Future[Any]) -> None:
-            self._left_alone -= 1
-            metrics.LEFT_ALONE.set(self._left_alone)
+            self._left_alone[name] -= 1
+            metrics.LEFT_ALONE.set(self._left_alone.total())
             if not late.cancelled():
                 late.exception()  # seen; what it was is of no use any more
 
         answer.add_done_callback(ended)
 
 
-def _in_thread(function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[T] = loop.create_future()
+def _done(action: ResponseAction, context: Context) -> Outcome:
+    """What an action returns, as far as it can be kept; a team's own may return anything.
 
-    def run() -> None:
-        try:
-            value = function(*arguments)
-        except BaseException as error:  # noqa: BLE001  # it is raised where the answer is awaited
-            _tell(loop, answer, partial(answer.set_exception, _plain(error)))
-        else:
-            _tell(loop, answer, partial(answer.set_result, value))
-
-    threading.Thread(target=run, name="inferwatch-response-action", daemon=True).start()
-    return answer
-
-
-def _tell(
-    loop: asyncio.AbstractEventLoop, answer: asyncio.Future[Any], tell: Callable[[], None]
-) -> None:
-    def unless_done() -> None:
-        if not answer.done():
-            tell()
-
-    # The worker may have ended meanwhile.
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(unless_done)
-
-
-def _plain(error: BaseException) -> Exception:
-    # A future takes no StopIteration, and SystemExit would end the worker.
-    if isinstance(error, Exception) and not isinstance(error, StopIteration):
-        return error
-    return ActionFailedError(f"{error!r}.", may_have_run=True)
+    Raises:
+        ActionFailedError: It is no outcome.
+    """
+    outcome: Any = action.run(context)
+    sound = isinstance(outcome, Outcome) and isinstance(outcome.undo, str | None)
+    sound = sound and isinstance(outcome.targets, tuple | list)
+    if not sound or not all(isinstance(each, str) for each in outcome.targets):
+        raise ActionFailedError(
+            f"it returned {outcome!r:.200}, which is no Outcome.", may_have_run=True, again=False
+        )
+    undo, result = outcome.undo, str(outcome.result)
+    if undo is not None and fitted(undo, RESULT) != undo:
+        undo, result = None, f"{result} (It cannot be undone: its undo is too long to be kept.)"
+    return Outcome(result, undo, tuple(fitted(each, NAME) for each in outcome.targets))
 
 
 def _unknown(error: ActionFailedError, *, safe: bool) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from inferwatch_streams.incidents.bounds import LINE, NAME, fitted
 from inferwatch_streams.incidents.incident import Event
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ LEFT_OUT: Final = "left_out"
 RESOLVED: Final = "resolved"
 FIRST: Final = 40
 NEWEST: Final = 160
-MAX_TEXT: Final = 800
 
 
 def extended(timeline: Sequence[Event], *events: Event) -> tuple[Event, ...]:
@@ -48,7 +49,7 @@ def told(timeline: Sequence[Event], event: Event) -> bool:
     of it depends on what came of it.
     """
     cut = _cut(event)
-    if any(line == cut or _same_deed(line, event) for line in timeline):
+    if any(line == cut or _same_deed(line, cut) for line in timeline):
         return True
     gap = next((line for line in timeline if line.kind == LEFT_OUT), None)
     return gap is not None and event.at <= gap.at
@@ -66,6 +67,4 @@ def quiet_since(timeline: Sequence[Event]) -> int | None:
 
 
 def _cut(event: Event) -> Event:
-    if len(event.text) <= MAX_TEXT:
-        return event
-    return Event(event.at, event.kind, event.actor, event.text[: MAX_TEXT - 1] + "…")
+    return replace(event, actor=fitted(event.actor, NAME), text=fitted(event.text, LINE))

@@ -135,6 +135,17 @@ class PartitionLog:
         self.close()
 
 
+def end_of(kafka: KafkaSettings, topic: str, timeout: float) -> int:
+    """The offset after the last of a topic's partition 0, as far as the broker tells it; blocks.
+
+    Raises:
+        KafkaUnavailableError: No broker answered in time.
+        KafkaRefusedError: The broker refuses.
+    """
+    with PartitionLog(kafka, topic, timeout) as log:
+        return log.bounds()[1]
+
+
 def epoch_before(kafka: KafkaSettings, topic: str, offset: int, timeout: float) -> int:
     """Whose records count at an offset, for a reader that starts there; blocks.
 

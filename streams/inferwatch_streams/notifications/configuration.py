@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_streams.alerts.matcher import Matcher
+from inferwatch_streams.configuration.durations import SECOND, duration
 from inferwatch_streams.configuration.file import ConfigurationFile, Problem
 from inferwatch_streams.errors import MatcherError
-from inferwatch_streams.notifications import durations
 from inferwatch_streams.notifications.channels.kinds import DEFAULT_RESEND, KINDS, secrets_of
 from inferwatch_streams.notifications.file_schema import FILE_SCHEMA
 from inferwatch_streams.notifications.manner import Limit, Manner, Timing
@@ -108,18 +108,30 @@ def refuse_literal_secrets(file: ConfigurationFile) -> None:
     Raises:
         ConfigurationError: It does; names the fields.
     """
-    channels = file.data.get("channels") if isinstance(file.data, dict) else None
     file.refuse(
         file.problem(
-            ("channels", name, key),
+            path,
             "must not be the secret itself; write {env: NAME} or {file: PATH}, which say where "
             "it is.",
         )
-        for name, given in (channels.items() if isinstance(channels, dict) else ())
-        if isinstance(given, dict)
-        for key, value in given.items()
-        if _is_literal_secret(given.get("type"), key, value)
+        for path in _literal_secrets(file.data, ())
     )
+
+
+def _literal_secrets(data: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    """Where secrets stand, be it at a place where no channel should be."""
+    if isinstance(data, list):
+        for number, value in enumerate(data):
+            yield from _literal_secrets(value, (*path, number))
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            at = (*path, str(key))
+            # A channel may be called like a field.
+            is_channels = path == ("channels",) and isinstance(value, dict)
+            if not is_channels and _is_literal_secret(data.get("type"), key, value):
+                yield at
+            else:
+                yield from _literal_secrets(value, at)
 
 
 def _is_literal_secret(kind: Any, key: Any, value: Any) -> bool:
@@ -184,10 +196,10 @@ def _channel(
         name,
         given["type"],
         options,
-        durations.seconds(given.get("timeout", "10s")),
+        _seconds(given.get("timeout", "10s")),
         Manner(
-            limit=Limit(limit["messages"], durations.seconds(limit["per"])),
-            give_up_seconds=durations.seconds(given.get("give_up_after", "10m")),
+            limit=Limit(limit["messages"], _seconds(limit["per"])),
+            give_up_seconds=_seconds(given.get("give_up_after", "10m")),
             one_by_one=kind.one_by_one,
             mirrors=kind.mirrors,
         ),
@@ -211,7 +223,7 @@ def _zero(
     if "limit" in given:
         times[*at, "limit", "per"] = given["limit"]["per"]
     for path, text in times.items():
-        if not durations.seconds(text):
+        if not _seconds(text):
             yield file.problem(path, f"{text!r} is no time at all; give more than that.")
 
 
@@ -227,6 +239,10 @@ def _unknown(
                 )
 
 
+def _seconds(text: str) -> float:
+    return duration(text) / SECOND
+
+
 def _route(
     file: ConfigurationFile, number: int, given: Mapping[str, Any], problems: list[Problem]
 ) -> Route:
@@ -237,7 +253,7 @@ def _route(
         except MatcherError as error:
             problems.append(file.problem(("routes", number, "match", index), str(error)))
     repeat = given.get("repeat_interval", "4h")
-    if not durations.seconds(repeat):
+    if not _seconds(repeat):
         problems.append(
             file.problem(("routes", number, "repeat_interval"), "'0s' would repeat without end.")
         )
@@ -248,9 +264,9 @@ def _route(
         goes_on=given.get("continue", False),
         group_by=None if group_by is None else tuple(group_by),
         timing=Timing(
-            durations.seconds(given.get("group_wait", "0s")),
-            durations.seconds(given.get("group_interval", "1m")),
-            durations.seconds(repeat),
+            _seconds(given.get("group_wait", "0s")),
+            _seconds(given.get("group_interval", "1m")),
+            _seconds(repeat),
         ),
     )
 
@@ -262,5 +278,5 @@ def _taste(given: Mapping[str, Any]) -> Taste:
         resolved=given.get("send_resolved", True),
         acknowledged=given.get("send_acknowledged", kind.acknowledged),
         one_by_one=kind.one_by_one,
-        mirror_seconds=durations.seconds(resend) if kind.mirrors else None,
+        mirror_seconds=_seconds(resend) if kind.mirrors else None,
     )

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from inferwatch_streams.notifications import metrics
-from inferwatch_streams.notifications.message import DELIVERED, FAILED, REFUSED, Answer
-from inferwatch_streams.notifications.notice import ALERT, FIRING
+from inferwatch_streams.notifications.attempt import attempt
+from inferwatch_streams.notifications.message import DELIVERED, REFUSED, Answer
+from inferwatch_streams.notifications.notice import ACKNOWLEDGED, ALERT, FIRING, RESOLVED
 from inferwatch_streams.notifications.outbox import Outbox
 from inferwatch_streams.notifications.retrying import seconds_to_next
 from inferwatch_streams.notifications.routing import AT_ONCE, Destination
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     )
     from inferwatch_streams.notifications.message import Message
     from inferwatch_streams.notifications.notice import Notice
-    from inferwatch_streams.notifications.templates import Words
     from inferwatch_streams.notifications.undelivered import Undelivered
 
 log = structlog.get_logger(__name__)
@@ -138,8 +138,9 @@ class Dispatch:
         found = {place.channel: place for place in self._routing.destinations(notice)}
         for name, post in self._posts.items():
             place = found.get(name)
-            if place is None and notice.kind == ALERT and post.outbox.knows(notice.subject):
-                # Another route takes it meanwhile: who heard that it began hears the rest.
+            if place is None and _goes_on(notice) and post.outbox.knows(notice.subject):
+                # Another route takes it meanwhile, or the incident names others (a response action
+                # may have had this one told): who heard that it began hears the rest.
                 place = Destination(name, "", AT_ONCE)
             yield name, post, place
 
@@ -183,7 +184,7 @@ class Dispatch:
         attempts = 0
         while True:
             attempts += 1
-            answer = await _attempt(name, post.channel, message, words)
+            answer = await attempt(name, post.channel, message, words)
             metrics.ATTEMPTS.labels(name, answer.status).inc()
             left = message.deadline - self._monotonic()
             wait = seconds_to_next(answer, attempts, left, random.uniform)
@@ -233,16 +234,12 @@ class Dispatch:
                 metrics.SECONDS.labels(name).observe(max(0.0, self._wall() - taken))
 
 
+def _goes_on(notice: Notice) -> bool:
+    """Whether all who heard that it began are told; of an incident not of each piece of news."""
+    return notice.kind == ALERT or notice.state in (ACKNOWLEDGED, RESOLVED)
+
+
 def _tell_of_defect(task: asyncio.Task[None]) -> None:
     """Say that a task ended as none should; its notices stay unsettled, and keep the offset."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("telling failed", error=type(error).__name__, exc_info=error)
-
-
-async def _attempt(name: str, channel: Channel, message: Message, words: Words) -> Answer:
-    try:
-        return await channel.send(message, words)
-    except Exception as error:  # noqa: BLE001  # a defect of one channel is not the others' matter
-        # Its text may hold anything, secrets too.
-        log.error("channel failed", channel=name, error=type(error).__name__)  # noqa: TRY400  # likewise
-        return Answer(FAILED, "error", f"it failed with {type(error).__name__}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from inferwatch_streams.notifications import durations
+from inferwatch_streams.configuration import durations
 from inferwatch_streams.notifications.channels.kinds import KINDS, Kind
 from inferwatch_streams.notifications.templates import DEFAULTS
 

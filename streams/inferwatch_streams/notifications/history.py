@@ -81,11 +81,13 @@ class GoingOn:
 
     def add(self, notice: Notice) -> None:
         """Take in the next notice of the log."""
-        if notice.state == RESOLVED:
+        known = notice.subject in self._of
+        if notice.state == RESOLVED and not (notice.muted and known):
             self.remove(notice.subject)
             return
         before = self._of.setdefault(notice.subject, [])
-        if before and _same(before[-1], notice):
+        # Of one that comes and goes unsaid there may be many.
+        if before and (_same(before[-1], notice) or (before[-1].muted and notice.muted)):
             before.pop()
         before.append(notice)
 

@@ -77,12 +77,13 @@ class Outbox:
             now: The time.
             age: How long ago it was, in seconds of event time.
         """
-        if notice.state == RESOLVED:
+        if notice.state == RESOLVED and not notice.muted:
             self.forget(notice.subject)
             return
         place, member = self._member(notice, group, timing)
         member.latest = notice
         if notice.muted:
+            self._tidy(place, notice.subject)
             return
         member.told = True
         # As if it had been said again at every interval: a restart does not start that anew.
@@ -112,7 +113,10 @@ class Outbox:
         place, member = self._member(notice, group, timing)
         changed = member.latest.notice_id != notice.notice_id
         member.latest = notice
-        if notice.state == RESOLVED:
+        if _flaps(notice):
+            # What was said, or is about to be, stands until it is calm.
+            pass
+        elif notice.state == RESOLVED:
             _resolve(place, member, notice)
         elif notice.muted:
             # Silenced before it was said.
@@ -129,7 +133,7 @@ class Outbox:
 
     def note(self, notice: Notice) -> None:
         """Take in a notice that this channel is not told of: only what goes on changes."""
-        if notice.state == RESOLVED:
+        if notice.state == RESOLVED and not notice.muted:
             self.forget(notice.subject)
         elif self.knows(notice.subject):
             place = self._groups[self._group_of[notice.subject]]
@@ -258,7 +262,8 @@ class Outbox:
                 place.waiting.setdefault(subject, member)
                 continue
             place.waiting.pop(subject, None)
-            if member.latest.state == RESOLVED and not _flies(place, subject):
+            stands = _flaps(member.latest) and (member.told or member.maybe_told)
+            if member.latest.state == RESOLVED and not stands and not _flies(place, subject):
                 del place.members[subject]
                 del self._group_of[subject]
         if not place.members and place.flying is None:
@@ -270,6 +275,11 @@ class Outbox:
             self._sent.popleft()
         full = len(self._sent) >= limit.messages
         return max(self._held_until, self._sent[0] + limit.seconds if full else 0.0)
+
+
+def _flaps(notice: Notice) -> bool:
+    """Whether it ended and people are not to hear of that: it comes and goes, or never was told."""
+    return notice.state == RESOLVED and notice.muted
 
 
 def _nobody_has_it(notice: Notice) -> bool:

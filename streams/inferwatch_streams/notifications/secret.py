@@ -77,7 +77,7 @@ def find_secret(reference: Mapping[str, str], environment: Mapping[str, str]) ->
         text = environment.get(name, "").strip()
         if not text:
             raise SecretError(f"the variable {name} is not set, or empty; set it to the secret.")
-        return Secret(text)
+        return Secret(_printable(text, f"the variable {name}"))
     path = Path(reference["file"])
     try:
         with path.open("rb") as file:
@@ -91,7 +91,13 @@ def find_secret(reference: Mapping[str, str], environment: Mapping[str, str]) ->
         raise SecretError(f"{path} is no UTF-8 text.") from None
     if not text or len(data) > MAX_BYTES:
         raise SecretError(f"{path} is empty or larger than {MAX_BYTES} bytes; keep a secret in it.")
-    return Secret(text)
+    return Secret(_printable(text, str(path)))
+
+
+def _printable(text: str, where: str) -> str:
+    if not text.isprintable():
+        raise SecretError(f"{where} holds line ends or other controls; keep one secret in it.")
+    return text
 
 
 def scrubbed(text: str, secrets: Iterable[Secret]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,6 +83,14 @@ class Words:
         return "\n".join((*self.texts, *more))
 
 
+# Labels come from events: what terminals and mail servers would obey is none of our words.
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _clean(text: str) -> str:
+    return _CONTROLS.sub(" ", text)
+
+
 def _number(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, int | float) else str(value)
 
@@ -110,9 +119,9 @@ class Templates:
         """A message in words; where a template fails, the default one speaks."""
         first = context(message.worst, message)
         return Words(
-            " ".join(self._render("title", first)[:MAX_TITLE].split()),
+            " ".join(_clean(self._render("title", first)[:MAX_TITLE]).split()),
             tuple(
-                self._render("text", context(notice, message))[:MAX_TEXT]
+                _clean(self._render("text", context(notice, message))[:MAX_TEXT])
                 for notice in message.notices[:MAX_TEXTS]
             ),
             self._render("link", first)[:MAX_LINK].strip(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Final
 
+from inferwatch_streams.notifications.attempt import attempt
 from inferwatch_streams.notifications.message import Message, message_id
 from inferwatch_streams.notifications.notice import ALERT, FIRING, RESOLVED, Notice
 
@@ -60,6 +61,7 @@ async def try_channel(
                 repeat=0,
                 deadline=0.0,
             )
-            yield notice.state, await channel.send(message, settings.templates.words(message))
+            words = settings.templates.words(message)
+            yield notice.state, await attempt(settings.name, channel, message, words)
     finally:
         await channel.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from inferwatch_streams.rules.durations import SECOND
+from inferwatch_streams.configuration.durations import SECOND
 from inferwatch_streams.rules.measure import Floats, Measure, share_above
 from inferwatch_streams.rules.measures import MEASURES
 from inferwatch_streams.statistics.burn_rate import burn_of_share, burn_of_spending

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inferwatch_streams.rules.durations import SECOND
+from inferwatch_streams.configuration.durations import SECOND
 from inferwatch_streams.rules.finding import Finding
 from inferwatch_streams.rules.tick import labels_of
 from inferwatch_streams.statistics.change import (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from inferwatch_streams.configuration.durations import DAY, duration, duration_text
 from inferwatch_streams.errors import RuleFailedError
 from inferwatch_streams.rules import function
 from inferwatch_streams.rules.burn_rate import BOUNDED, MONEY
-from inferwatch_streams.rules.durations import DAY, duration, duration_text
 from inferwatch_streams.rules.measures import MEASURES
 from inferwatch_streams.rules.spans import PAST, SLOT, slot_at
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from inferwatch_streams.configuration.durations import DAY, duration_text
 from inferwatch_streams.rules.definition import (
     Absence,
     Anomaly,
@@ -16,7 +17,6 @@ from inferwatch_streams.rules.definition import (
     Rule,
     Threshold,
 )
-from inferwatch_streams.rules.durations import DAY, duration_text
 from inferwatch_streams.rules.measures import MEASURES
 from inferwatch_streams.rules.texts import UNITS
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from inferwatch_streams.configuration.durations import MINUTE
 from inferwatch_streams.errors import RuleFailedError
 from inferwatch_streams.rules import (
     absence,
@@ -18,7 +19,6 @@ from inferwatch_streams.rules import (
     function,
     threshold,
 )
-from inferwatch_streams.rules.durations import MINUTE
 from inferwatch_streams.rules.selections import Selections
 from inferwatch_streams.rules.tick import Tick
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from inferwatch_streams.rules.durations import SECOND
+from inferwatch_streams.configuration.durations import SECOND
 from inferwatch_streams.rules.series import series
 from inferwatch_streams.rules.spans import Span, slot_at, whole_spans
 from inferwatch_streams.statistics.forecast import time_to

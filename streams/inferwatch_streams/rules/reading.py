@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin
 
 from inferwatch_streams.alerts.matcher import Matcher
+from inferwatch_streams.configuration.durations import DAY, duration
 from inferwatch_streams.configuration.file import ConfigurationFile
 from inferwatch_streams.rules import quiet
 from inferwatch_streams.rules.checking import problems
@@ -31,7 +32,6 @@ from inferwatch_streams.rules.definition import (
     Rule,
     Threshold,
 )
-from inferwatch_streams.rules.durations import DAY, duration
 from inferwatch_streams.statistics.burn_rate import PAGE, TICKET, BurnPair
 
 if TYPE_CHECKING:

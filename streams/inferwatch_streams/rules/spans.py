@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from inferwatch_streams.rules.durations import DAY, HOUR, MINUTE, SECOND
+from inferwatch_streams.configuration.durations import DAY, HOUR, MINUTE, SECOND
 
 SLOT: Final = 10 * SECOND
 FINE: Final = 15 * MINUTE

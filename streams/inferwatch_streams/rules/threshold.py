@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inferwatch_streams.rules.durations import SECOND
+from inferwatch_streams.configuration.durations import SECOND
 
 if TYPE_CHECKING:
     from inferwatch_streams.rules.definition import Threshold

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from inferwatch_streams.errors import ActionFailedError, ConfigurationError
+from inferwatch_streams.notifications.channels.http import keep_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,12 @@ SECONDS: Final = 10.0
 QUOTED: Final = 200
 # RFC 9110 and 6585: not taken up now, and may be later.
 NOT_TAKEN: Final = frozenset({408, 409, 425, 429, 503})
+
+
+def client(**given: Any) -> httpx.Client:
+    """A client that follows no redirect, asks no proxy, and logs no address: it may be secret."""
+    keep_quiet("httpx", "httpcore")
+    return httpx.Client(timeout=SECONDS, trust_env=False, **given)
 
 
 def check_url(url: str | None, name: str) -> str:
@@ -27,8 +34,9 @@ def check_url(url: str | None, name: str) -> str:
         raise ConfigurationError(f"{name} is missing; also as {name}_env or {name}_file")
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise ConfigurationError(f"{name} is no URL: {error}") from error
+    except httpx.InvalidURL:
+        # The error may hold a part of it, and it may be a secret.
+        raise ConfigurationError(f"{name} is no URL") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ConfigurationError(f"{name} must begin with http:// or https://")
     return url

@@ -13,10 +13,8 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
-
 from inferwatch_streams.errors import ActionFailedError, ConfigurationError
-from inferwatch_streams.incidents.actions.http import SECONDS, asked, check_url, json_of
+from inferwatch_streams.incidents.actions.http import asked, check_url, client, json_of
 from inferwatch_streams.incidents.response_action import Context, Outcome, Surroundings
 
 if TYPE_CHECKING:
@@ -53,9 +51,7 @@ class KubernetesScale:
         self._what = f"{kind}/{self._name} in {namespace}"
         self._path = f"{api}/apis/apps/v1/namespaces/{namespace}/{kind}/{self._name}/scale"
         self._token = Path(options.get("token_file", ACCOUNT / "token"))
-        self._client = httpx.Client(
-            timeout=SECONDS, trust_env=False, verify=_trusted(options, api=api)
-        )
+        self._client = client(verify=_trusted(options, api=api))
 
     def plan(self, _: Context) -> str:
         """What it would be scaled to."""

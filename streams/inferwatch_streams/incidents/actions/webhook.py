@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from inferwatch_streams.errors import ConfigurationError
-from inferwatch_streams.incidents.actions.http import SECONDS, asked, check_url
+from inferwatch_streams.errors import ActionFailedError, ConfigurationError
+from inferwatch_streams.incidents.actions.http import asked, check_url, client
 from inferwatch_streams.incidents.response_action import Context, Outcome, Surroundings
+from inferwatch_streams.notifications.channels.slack import escaped
+from inferwatch_streams.notifications.secret import Secret, scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from inferwatch_streams.incidents.incident import Incident
+
+
+#: As Slack asks of a text (https://docs.slack.dev/reference/methods/chat.postMessage).
+MAX_SLACK: Final = 4000
 
 
 class Webhook:
@@ -39,8 +45,11 @@ class Webhook:
         if not isinstance(headers, dict):
             raise ConfigurationError("headers must be names and values")
         self._headers = {str(name): str(value) for name, value in headers.items()}
+        # Who knows an address may write there; and answers repeat what they were sent.
+        given = (self._url, self._undo_url, *self._headers.values())
+        self._secrets = [Secret(each) for each in given if each]
         self.idempotent = options.get("idempotent") is True
-        self._client = httpx.Client(timeout=SECONDS, trust_env=False)
+        self._client = client()
 
     _usual_shape = "incident"
 
@@ -66,14 +75,21 @@ class Webhook:
         incident = context.incident
         key = f"{incident.incident_id}/{self.name}{'/undo' if undo else ''}"
         payload = (
-            {"text": text_of(incident)}
+            {"text": escaped(text_of(incident), MAX_SLACK)}
             if self._shape == "slack"
             else {"undo": undo, "text": text_of(incident), "incident": facts_of(incident)}
         )
-        return asked(
-            self._client, "POST", url, json=payload,
-            headers={"Idempotency-Key": key, **self._headers},
-        )  # fmt: skip
+        try:
+            return asked(
+                self._client, "POST", url, json=payload,
+                headers={"Idempotency-Key": key, **self._headers},
+            )  # fmt: skip
+        except ActionFailedError as error:
+            raise ActionFailedError(
+                scrubbed(str(error), self._secrets),
+                may_have_run=error.may_have_run,
+                again=error.again,
+            ) from None
 
 
 class WarRoom(Webhook):

@@ -16,13 +16,13 @@ from inferwatch_streams.notifications.channels.answers import of_http_status
 from inferwatch_streams.notifications.channels.http import Request
 from inferwatch_streams.notifications.channels.links import web_address
 from inferwatch_streams.notifications.notice import RESOLVED
+from inferwatch_streams.notifications.secret import Secret
 from inferwatch_streams.notifications.templates import acknowledging
 
 if TYPE_CHECKING:
     from inferwatch_streams.notifications.channels.http import Response
     from inferwatch_streams.notifications.message import Answer, Message
     from inferwatch_streams.notifications.notice import Notice
-    from inferwatch_streams.notifications.secret import Secret
     from inferwatch_streams.notifications.templates import Words
 
 # Prometheus lets an alert end after four resends that did not come, too.
@@ -51,7 +51,17 @@ class Alertmanager:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """See ``Endpoint``."""
-        return tuple(secret for secret in (self.password, self.token) if secret is not None)
+        return tuple(
+            secret for secret in (self.password, self._pair, self.token) if secret is not None
+        )
+
+    @property
+    def _pair(self) -> Secret | None:
+        """User and password as the header has them, which an answer may repeat."""
+        if self.password is None:
+            return None
+        pair = f"{self.user or ''}:{self.password.reveal()}".encode()
+        return Secret(base64.b64encode(pair).decode())
 
     def request(self, message: Message, words: Words, now: float) -> Request:
         """See ``Endpoint``: all alerts that fire, and those that have just ended."""
@@ -70,9 +80,8 @@ class Alertmanager:
     def _headers(self) -> dict[str, str]:
         if self.token is not None:
             return {"Authorization": f"Bearer {self.token.reveal()}"}
-        if self.password is not None:
-            pair = f"{self.user or ''}:{self.password.reveal()}".encode()
-            return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+        if self._pair is not None:
+            return {"Authorization": f"Basic {self._pair.reveal()}"}
         return {}
 
     def _alert(self, notice: Notice, words: Words, ends: int) -> dict[str, Any]:

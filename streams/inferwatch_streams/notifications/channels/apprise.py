@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import apprise
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from inferwatch_streams.notifications.notice import Notice
     from inferwatch_streams.notifications.secret import Secret
     from inferwatch_streams.notifications.templates import Words
+
+
+# As Discord, Slack, Teams, Matrix and others have it; a space without width makes it a mere word.
+_CALLS: Final = re.compile(r"@(?=(?:everyone|here|channel|all|room|team)\b)|<(?=[@!#])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +60,19 @@ class Apprise:
         sending = apprise.Apprise()
         sending.add(self._service)
         sent = sending.notify(
-            body=words.body + (f"\n{words.link}" if words.link else ""),
-            title=words.title,
+            body=_calling_nobody(words.body) + (f"\n{words.link}" if words.link else ""),
+            title=_calling_nobody(words.title),
             notify_type=_type(message.worst),
             body_format=apprise.NotifyFormat.TEXT,
         )
         if sent:
             return Answer(DELIVERED, "sent", "apprise has sent it")
         return Answer(FAILED, "failed", "apprise could not send it, and does not say why")
+
+
+def _calling_nobody(text: str) -> str:
+    """A text in which no label calls all people of a channel: services read that in plain text."""
+    return _CALLS.sub("\\g<0>\u200b", text)
 
 
 def _type(notice: Notice) -> apprise.NotifyType:

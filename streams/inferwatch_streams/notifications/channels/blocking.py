@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Protocol
 
+from inferwatch_streams.daemon_thread import in_daemon_thread
 from inferwatch_streams.notifications.message import FAILED, Answer
 
 if TYPE_CHECKING:
@@ -31,20 +31,28 @@ class BlockingChannel:
     def __init__(self, sender: Sender, timeout_seconds: float) -> None:
         self._sender = sender
         self._timeout = timeout_seconds
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="notification")
+        self._free = asyncio.Semaphore(THREADS)
 
     async def send(self, message: Message, words: Words) -> Answer:
         """Send a message, and tell what became of it.
 
         After a timeout the thread may still succeed: the next try is then a copy.
         """
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout + GRACE_SECONDS):
-                return await loop.run_in_executor(self._threads, self._sender.send, message, words)
+                await self._free.acquire()
+                answer = in_daemon_thread("notification", self._sender.send, message, words)
+                # Also of one that is left alone, when it has ended.
+                answer.add_done_callback(self._ended)
+                return await asyncio.shield(answer)
         except TimeoutError:
             return Answer(FAILED, "timeout", f"not done within {self._timeout:g} s")
 
+    def _ended(self, answer: asyncio.Future[Answer]) -> None:
+        self._free.release()
+        if not answer.cancelled():
+            # Seen: where it was left alone, nobody asks for it any more.
+            answer.exception()
+
     async def close(self) -> None:
-        """Begin nothing more; what is under way ends by its own time limits."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """What is under way ends by its own time limits, or with the process."""

@@ -57,6 +57,10 @@ class Response:
     wait_seconds: float | None = None
 
 
+class _ProxyError(Exception):
+    """The proxy that the environment names cannot be used; says nothing of its address."""
+
+
 class Endpoint(Protocol):
     """What a kind of channel says of its HTTP. Pure."""
 
@@ -91,19 +95,30 @@ class HttpChannel:
             request = self._endpoint.request(message, words, time.time())
             async with asyncio.timeout(self._timeout):
                 response = await self._post(request)
-        except TimeoutError:
-            return Answer(FAILED, "timeout", f"no answer within {self._timeout:g} s")
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            return Answer(REFUSED, "url", "its address is no http or https URL")
-        except UnicodeEncodeError:
-            # The error holds what it could not encode.
-            return Answer(REFUSED, "request", "a secret has characters that HTTP does not take")
-        except httpx.ProtocolError as error:
-            return Answer(FAILED, "protocol", self._told(f"it does not speak HTTP: {error}"))
-        except (httpx.HTTPError, OSError) as error:
-            return Answer(FAILED, "connection", self._told(str(error) or type(error).__name__))
+        except (
+            _ProxyError, httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeEncodeError,
+        ) as error:  # fmt: skip
+            return self._failed(error)
         answer = self._endpoint.judge(response)
         return Answer(answer.outcome, answer.status, self._told(answer.detail), answer.wait_seconds)
+
+    def _failed(self, error: Exception) -> Answer:
+        match error:
+            case TimeoutError():
+                outcome, status, text = FAILED, "timeout", f"no answer within {self._timeout:g} s"
+            case _ProxyError():
+                outcome, status, text = FAILED, "proxy", str(error)
+            case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+                outcome, status, text = REFUSED, "url", "its address is no http or https URL"
+            case UnicodeEncodeError() | httpx.LocalProtocolError():
+                # The error holds what it could not encode, or the header that it did not take.
+                outcome, status = REFUSED, "request"
+                text = "a secret has characters that HTTP does not take"
+            case httpx.ProtocolError():
+                outcome, status, text = FAILED, "protocol", f"it does not speak HTTP: {error}"
+            case _:
+                outcome, status, text = FAILED, "connection", str(error) or type(error).__name__
+        return Answer(outcome, status, self._told(text))
 
     def _told(self, text: str) -> str:
         return told(text, self._endpoint.secrets)
@@ -112,7 +127,7 @@ class HttpChannel:
         async with self._opening:
             if self._client is None:
                 context = await asyncio.to_thread(ssl.create_default_context)
-                self._client = httpx.AsyncClient(timeout=self._timeout, verify=context)
+                self._client = _client(self._timeout, context)
         headers = {
             "User-Agent": USER_AGENT, "Content-Type": "application/json", **request.headers
         }  # fmt: skip
@@ -134,6 +149,17 @@ class HttpChannel:
         """Let go of the connections."""
         if self._client is not None:
             await self._client.aclose()
+
+
+def _client(timeout: float, context: ssl.SSLContext) -> httpx.AsyncClient:
+    try:
+        return httpx.AsyncClient(timeout=timeout, verify=context)
+    except (ValueError, ImportError, httpx.InvalidURL):
+        # The address is not shown: it may hold a password.
+        raise _ProxyError(
+            "the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names is none that can be used; "
+            "give one of http:// or https://"
+        ) from None
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:

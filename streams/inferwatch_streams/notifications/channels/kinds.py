@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from inferwatch_streams.notifications import durations, secret
+from inferwatch_streams.configuration import durations
+from inferwatch_streams.notifications import secret
 from inferwatch_streams.notifications.channels.alertmanager import Alertmanager
 from inferwatch_streams.notifications.channels.blocking import BlockingChannel
 from inferwatch_streams.notifications.channels.email import MODES, STARTTLS, TLS, Email
@@ -70,7 +71,7 @@ def _pagerduty(options: Options, timeout: float) -> Channel:
 
 
 def _alertmanager(options: Options, timeout: float) -> Channel:
-    resend = durations.seconds(options.pop("resend_interval", DEFAULT_RESEND))
+    resend = durations.duration(options.pop("resend_interval", DEFAULT_RESEND)) / durations.SECOND
     return HttpChannel(Alertmanager(resend_seconds=resend, **options), timeout)
 
 

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 ENQUEUE: Final = "https://events.pagerduty.com/v2/enqueue"
 MAX_SUMMARY: Final = 1024
 MAX_DEDUP_KEY: Final = 255
-# PagerDuty takes 512 KB; what is this long no phone shows.
+# PagerDuty takes 512 KB of JSON; what is this long no
+# phone shows.
 MAX_FIELD: Final = 8_000
+MAX_LABEL: Final = 250
+MAX_LABELS: Final = 25
 ACTIONS: Final = {
     FIRING: "trigger", UPDATED: "trigger", ACKNOWLEDGED: "acknowledge", RESOLVED: "resolve",
 }  # fmt: skip
@@ -75,7 +78,7 @@ class PagerDuty:
                 "payload": _payload(notice, words),
                 "links": links,
             }
-        return Request(self.url, json.dumps(event).encode())
+        return Request(self.url, json.dumps(event, ensure_ascii=False).encode())
 
     def judge(self, response: Response) -> Answer:
         """See ``Endpoint``: it is taken where 202 comes with the status success."""
@@ -92,10 +95,13 @@ class PagerDuty:
 
 
 def _payload(notice: Notice, words: Words) -> dict[str, Any]:
-    labels = dict(notice.labels)
+    labels = {
+        shortened(name, MAX_LABEL): shortened(value, MAX_LABEL)
+        for name, value in notice.labels[:MAX_LABELS]
+    }
     source = next((labels[name] for name in PLACES if labels.get(name)), "inferwatch")
     details = {
-        "rule" if notice.kind == "alert" else "priority": notice.name,
+        "rule" if notice.kind == "alert" else "priority": shortened(notice.name, MAX_SUMMARY),
         "state": notice.state,
         "labels": labels,
         "value": notice.value,
@@ -104,7 +110,7 @@ def _payload(notice: Notice, words: Words) -> dict[str, Any]:
         "description": shortened(notice.description, MAX_FIELD),
         "news": shortened(notice.news, MAX_FIELD),
         "text": shortened(words.body, MAX_FIELD),
-        "runbook_url": notice.runbook_url,
+        "runbook_url": shortened(notice.runbook_url or "", MAX_FIELD),
         "notification_id": notice.notice_id,
     }
     return {
@@ -112,8 +118,8 @@ def _payload(notice: Notice, words: Words) -> dict[str, Any]:
         "source": shortened(source, MAX_SUMMARY),
         "severity": SEVERITIES.get(notice.severity, "warning"),
         "timestamp": moment(notice.since).isoformat(),
-        "class": notice.name,
-        "group": notice.group or notice.kind,
+        "class": shortened(notice.name, MAX_SUMMARY),
+        "group": shortened(notice.group or notice.kind, MAX_SUMMARY),
         **({"component": labels["service"]} if labels.get("service") else {}),
         "custom_details": {
             name: value for name, value in details.items() if value not in (None, "", {})

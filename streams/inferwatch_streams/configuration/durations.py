@@ -1,4 +1,4 @@
-"""Lengths of time: as rules spell them, ``30s``, ``5m``, ``3d``, and in microseconds, as code."""
+"""Lengths of time: as files spell them, ``30s``, ``5m``, ``3d``, and in microseconds, as code."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
-#: As the JSON Schema has it.
-PATTERN: Final = r"^[0-9]{1,9}(ms|s|m|h|d)$"
+#: As the JSON Schema has it. In Python ``$`` is also before a last line end.
+PATTERN: Final = r"^[0-9]{1,9}(ms|s|m|h|d)(?!\n)$"
+#: JSON Schema of one.
+SCHEMA: Final = {"type": "string", "pattern": PATTERN}
 _WRITTEN: Final = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)", re.ASCII)
 _UNITS: Final = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": SECOND // 1000}
 
