@@ -43,16 +43,17 @@ demo: $(INSTALLED) ## Run the whole pipeline on this machine: make demo ARGS="--
 example: $(INSTALLED) ## Watch an example service and its load in the demo: make example ARGS="--seconds 60"
 	$(BIN)/inferwatch demo --run "$(BIN)/python examples/chat_service" $(ARGS)
 
-# Three processes for two cores, as many tests wait; in the order of the folders, so that the longest
+# More processes than cores, as many tests wait; in the order of the folders, so that the longest
 # begin first and not last.
+PARALLEL := --dist loadfile --no-loadscope-reorder
+
 .PHONY: test
-test: $(INSTALLED) ## Run the tests that need nothing but .venv, on three processes
-	$(BIN)/python -m pytest -m "not kafka and not chaos and not external" \
-		-n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(INSTALLED) ## Run the tests that need nothing but .venv, on four processes
+	$(BIN)/python -m pytest -m "not kafka and not chaos and not external" -n 4 $(PARALLEL) $(ARGS)
 
 .PHONY: test-kafka
-test-kafka: $(INSTALLED) ## Run the tests on Apache Kafka and a registry (needs Java 21 and Maven)
-	$(BIN)/python -m pytest -m "kafka and not chaos and not external" $(ARGS)
+test-kafka: $(INSTALLED) ## Run the tests on Apache Kafka and a registry, on two processes (Java 21 and Maven)
+	$(BIN)/python -m pytest -m "kafka and not chaos and not external" -n 2 $(PARALLEL) $(ARGS)
 
 .PHONY: test-external
 test-external: $(INSTALLED) ## Run the tests with Prometheus, Alertmanager and Node.js, also on Apache Kafka
