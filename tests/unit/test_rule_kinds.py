@@ -357,6 +357,10 @@ def test_a_group_that_is_named_is_missed_also_when_it_never_came() -> None:
         **BASE, signal="requests", silent_for=MINUTE, past=HOUR, by=("service",), where=where
     )
     windows = DictionaryWindows()
+    assert evaluated(rule, windows, NOW) == [], "of a new pipeline nothing is missing yet"
+    windows.samples({"host": "h", "metric": "queue_size"}, NOW - 30 * SECOND, 1)
+    assert evaluated(rule, windows, NOW) == [], "it may still come"
+    windows.samples({"host": "h", "metric": "queue_size"}, NOW - 2 * MINUTE, 1)
     (found,) = evaluated(rule, windows, NOW)
     assert (found.labels, found.value) == ({"service": "a"}, None)
     windows.calls({"service": "a"}, NOW - DAY, 1)
@@ -364,6 +368,21 @@ def test_a_group_that_is_named_is_missed_also_when_it_never_came() -> None:
     assert found.value == pytest.approx(86_400, abs=20)
     windows.calls({"service": "a"}, NOW - SECOND, 1)
     assert evaluated(rule, windows, NOW) == []
+
+
+@pytest.mark.parametrize("by", [(), ("service",)])
+def test_a_rate_is_too_low_only_where_its_window_is_full(by: tuple[str, ...]) -> None:
+    """A service, or pipeline, of a minute ago has had no five minutes to make its calls in."""
+    windows = DictionaryWindows()
+    rule = Threshold(**BASE, measure="request_rate", window=5 * MINUTE, limit=1, above=False, by=by)
+    for age in (1, 11, 61):
+        windows.calls({"service": "new"}, NOW - age * SECOND, 20)
+        assert evaluated(rule, windows, NOW) == []
+    windows.calls({"service": "new"}, NOW - 400 * SECOND, 20)
+    (found,) = evaluated(rule, windows, NOW)
+    assert found.value == pytest.approx(0.2)
+    (found,) = evaluated(rule, windows, NOW + HOUR)
+    assert found.value == 0, "and goes on being so where it stops"
 
 
 def test_a_disk_that_fills_is_foreseen() -> None:
