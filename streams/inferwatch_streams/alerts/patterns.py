@@ -1,7 +1,7 @@
 """Which regular expressions may be held to labels: those that are sure to come to an end.
 
 Python's ``re`` goes back and tries otherwise, and holds the interpreter meanwhile: ``(a+)+b`` takes
-a year over forty letters, in which no worker does anything else. Any command, and any line of a
+half a day over forty letters, in which a worker does nothing else. Any command, and any line of a
 file, may bring a pattern, so what can go wrong so is refused before it is used (R. Cox, "Regular
 Expression Matching Can Be Simple And Fast", https://swtch.com/~rsc/regexp/regexp1.html).
 """

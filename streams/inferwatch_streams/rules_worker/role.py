@@ -142,8 +142,7 @@ class RulesRole:
             # The sink has them buried in the dead letters.
             metrics.BAD_ROWS.inc(len(bad))
             log.warning("rows left out", count=len(bad), first=bad[0].detail)
-        if newest is not None:
-            self._ticking.came(self._now(), newest)
+        self._ticking.came(self._now(), newest)
 
     async def act(self) -> None:
         """Whatever is due; to be called each ``tick_seconds``."""

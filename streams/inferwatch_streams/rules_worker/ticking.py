@@ -74,24 +74,25 @@ class Ticking:
         Args:
             evaluated_until: Of the checkpoint.
             now: The time.
-            newest: See ``came``; None where nothing is known of any window.
+            newest: See ``came``.
         """
         self.evaluated_until = evaluated_until
-        self.came(now, now if newest is None else newest)
+        self.came(now, newest)
         self._read_until = None
         self._ends.clear()
 
-    def came(self, now: int, newest: int) -> None:
+    def came(self, now: int, newest: int | None) -> None:
         """Rows came.
 
         Args:
             now: The time.
             newest: End of the newest window of all rows so far. Rows of the past alone, read again
                 after a start or from an aggregation that is far behind, tell nothing of the
-                present: services that they do not show may well be talking.
+                present: services that they do not show may well be talking. None where all are
+                older than windows are kept, as of a trace that is played: that is no silence.
         """
         self._heard_at = now
-        self._came_at = min(now, newest)
+        self._came_at = now if newest is None else min(now, newest)
 
     def see(
         self,
