@@ -81,11 +81,12 @@ def backtest(  # noqa: PLR0913  # an option is a parameter
     late = _length(grace, "--grace")
     incidents = [] if labels is None else read_incidents(labels)
     incidents = [replace(each, end=each.end + late) for each in incidents]
-    ticks = range(-(-start // _SLOT) * _SLOT, end + 1, every)
     with reached(data, clickhouse) as settings, contextlib.closing(ClickHouse(settings)) as asked:
         first = first_window(asked)
         if first is None or first >= end:
             raise CommandError("ClickHouse has no aggregates before --to.")
+        # Before it there is nothing to look at, however far back --from is.
+        ticks = range(-(-max(start, first) // _SLOT) * _SLOT, end + 1, every)
         begin = max(first, ticks.start - reach(chosen)) // _SLOT * _SLOT
         past = PastWindows(stored_rows(asked, begin, end))
         seen = replay(chosen, past.at, ticks)

@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 from prometheus_client import REGISTRY
 
 from inferwatch_schemas.admin import TopicAdmin
+from inferwatch_schemas.errors import EncodeError
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import ALERTS, Topic
@@ -90,6 +91,20 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 Leader = Callable[..., StateTopic]
+
+
+def test_what_no_record_can_hold_is_refused(leader: Leader) -> None:
+    """It is not sent: the broker would refuse it, and the lead be lost for it again and again."""
+
+    async def case() -> None:
+        first = leader()
+        await state(first)
+        with pytest.raises(EncodeError, match="too many for a record"):
+            first.append("a", "silence", silence("a", "x" * 1024 * 1024))
+        await write(first, b="1", c="x" * 900_000)
+        assert await state(leader()) == {"b": "1", "c": "x" * 900_000}
+
+    asyncio.run(case())
 
 
 def test_the_state_is_what_the_leaders_wrote(leader: Leader) -> None:

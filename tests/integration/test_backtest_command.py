@@ -149,6 +149,10 @@ def test_an_outage_is_shown_with_its_time_and_its_score(
     assert scored == ["all", "1", "0", "1", "1", "1.000", "0.500", "40s"]
     assert lines[-1] == "Missed: unseen."
     assert "1 of 3 incidents are outside" in shown.stderr
+    ever = run(
+        clickhouse, "--from", "0001-01-01", "--to", "2023-11-16T12:30", "--rules", rules,
+    )  # fmt: skip
+    assert ever.stdout.splitlines()[1] == lines[1], "there are no ticks before the first row"
     strict = run(
         clickhouse, "--from", "2023-11-16T12:00", "--to", "2023-11-16T12:30",
         "--rules", rules, "--labels", labels, "--grace", "0s",

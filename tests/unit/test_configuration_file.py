@@ -88,3 +88,10 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         ConfigurationFile.read(tmp_path / "bytes.yaml", SCHEMA)
+
+
+@pytest.mark.parametrize("text", ['a: "\\ud800"', '"\\udfff": 1', 'a: [x, "y\\udc00z"]'])
+def test_half_of_a_character_is_refused(text: str) -> None:
+    """It is text to Python, and can be neither sent nor shown: the first alert with it would."""
+    assert "r.yaml:1: " in refusal(text)
+    assert "half of a character" in refusal(text)

@@ -99,6 +99,15 @@ def in_plain_words(windows: DictionaryWindows, measure: str, window: int, group:
     return (math.nan if found is None else found), calls
 
 
+def began_before(windows: DictionaryWindows, window: int, group: Any) -> bool:
+    """Whether a group had calls before a window."""
+    start = span_until(NOW, window).start
+    return any(
+        row.start < start and (row.group["service"], row.group["model"]) == group
+        for row in windows.rows["requests.v1"]
+    )
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     windows=loads(),
@@ -128,6 +137,9 @@ def test_a_threshold_finds_what_a_plain_loop_finds(  # noqa: PLR0913, PLR0917  #
     for group in windows.last_seen("requests.v1", BY):
         value, samples = in_plain_words(windows, measure, window, group)
         holds = value > limit if above else value < limit
+        if not above and measure in {"request_rate", "cost_usd_per_hour"}:
+            # Of what is new, there is less than there will be.
+            holds = holds and began_before(windows, window, group)
         if holds and samples >= min_samples and (not where or group[0] != "a"):
             expected[group] = (pytest.approx(value), samples)
     assert found == expected
@@ -357,6 +369,10 @@ def test_a_group_that_is_named_is_missed_also_when_it_never_came() -> None:
         **BASE, signal="requests", silent_for=MINUTE, past=HOUR, by=("service",), where=where
     )
     windows = DictionaryWindows()
+    assert evaluated(rule, windows, NOW) == [], "of a new pipeline nothing is missing yet"
+    windows.samples({"host": "h", "metric": "queue_size"}, NOW - 30 * SECOND, 1)
+    assert evaluated(rule, windows, NOW) == [], "it may still come"
+    windows.samples({"host": "h", "metric": "queue_size"}, NOW - 2 * MINUTE, 1)
     (found,) = evaluated(rule, windows, NOW)
     assert (found.labels, found.value) == ({"service": "a"}, None)
     windows.calls({"service": "a"}, NOW - DAY, 1)
@@ -364,6 +380,21 @@ def test_a_group_that_is_named_is_missed_also_when_it_never_came() -> None:
     assert found.value == pytest.approx(86_400, abs=20)
     windows.calls({"service": "a"}, NOW - SECOND, 1)
     assert evaluated(rule, windows, NOW) == []
+
+
+@pytest.mark.parametrize("by", [(), ("service",)])
+def test_a_rate_is_too_low_only_where_its_window_is_full(by: tuple[str, ...]) -> None:
+    """A service, or pipeline, of a minute ago has had no five minutes to make its calls in."""
+    windows = DictionaryWindows()
+    rule = Threshold(**BASE, measure="request_rate", window=5 * MINUTE, limit=1, above=False, by=by)
+    for age in (1, 11, 61):
+        windows.calls({"service": "new"}, NOW - age * SECOND, 20)
+        assert evaluated(rule, windows, NOW) == []
+    windows.calls({"service": "new"}, NOW - 400 * SECOND, 20)
+    (found,) = evaluated(rule, windows, NOW)
+    assert found.value == pytest.approx(0.2)
+    (found,) = evaluated(rule, windows, NOW + HOUR)
+    assert found.value == 0, "and goes on being so where it stops"
 
 
 def test_a_disk_that_fills_is_foreseen() -> None:

@@ -1,6 +1,7 @@
 """The role rules without Kafka: when it evaluates, what it writes, and when it begins anew."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,12 +19,14 @@ from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import AGGREGATES, COMMANDS
 from inferwatch_schemas.wire import Encoder, decode
 from inferwatch_streams.alerts.matcher import Matcher
+from inferwatch_streams.alerts.step import step
 from inferwatch_streams.commands.command import Command
 from inferwatch_streams.errors import ConfigurationError, StreamsSettingsError, SupersededError
 from inferwatch_streams.leading import record_processor
 from inferwatch_streams.leading.state_record import StateRecord
 from inferwatch_streams.rules.evaluation import Evaluation
 from inferwatch_streams.rules.finding import Finding
+from inferwatch_streams.rules_worker import alerting
 from inferwatch_streams.rules_worker import role as module
 from inferwatch_streams.rules_worker.alerting import Alerting
 from inferwatch_streams.rules_worker.pipeline_silent import NAME
@@ -83,10 +86,11 @@ class Topic:
 
 
 class Keeper:
-    """In place of ``WindowKeeper``."""
+    """In place of ``WindowKeeper``; its rows are of the present."""
 
-    def __init__(self) -> None:
-        self.windows = SimpleNamespace()
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self.clock = clock
+        self.windows = SimpleNamespace(newest=None)
         self.taken = 0
         self.saved: list[int | None] = []
         self.behind = False
@@ -102,6 +106,7 @@ class Keeper:
         """See ``WindowKeeper``."""
         assert len(parts) or bad
         self.taken += len(taken)
+        self.windows.newest = self.clock()
 
     async def checkpoint(self, evaluated_until: int | None) -> Mapping[Any, int]:
         """See ``WindowKeeper``."""
@@ -121,7 +126,7 @@ class Worker:
         self.away = False
         self.findings: list[Finding] = []
         self.evaluated: list[int] = []
-        self.topic, self.keeper = Topic(), Keeper()
+        self.topic, self.keeper = Topic(), Keeper(lambda: int(self.now * 1_000_000))
         (folder / "rules.yaml").write_text(RULES)
         monkeypatch.setattr(record_processor, "CALM_SECONDS", 0.0)
         monkeypatch.setattr(module, "Evaluator", lambda _gaps: SimpleNamespace(tick=self.evaluate))
@@ -213,6 +218,39 @@ def test_it_evaluates_when_the_rows_are_read(worker: Worker) -> None:
         assert worker.topic.alerts() == ["firing", "resolved"]
         assert worker.role.processor.floors()[ROWS] == 1
         assert worker.keeper.saved[-1] == worker.evaluated[-1]
+
+    run(case)
+
+
+def test_the_group_hears_of_a_worker_that_reckons_long(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand alerts at once must not cost the lead: heartbeats go on meanwhile."""
+    beats = 0
+
+    async def heart() -> None:
+        nonlocal beats
+        while True:
+            await asyncio.sleep(0.001)
+            beats += 1
+
+    def slow(*given: Any) -> Any:
+        before = beats
+        deadline = time.monotonic() + 5
+        while beats < before + 3:
+            assert time.monotonic() < deadline, "the heart stands still"
+            time.sleep(0.001)
+        return step(*given)
+
+    monkeypatch.setattr(alerting, "step", slow)
+
+    async def case() -> None:
+        beating = asyncio.create_task(heart())
+        worker.findings = [FOUND]
+        await worker.row()
+        await worker.seconds(1)
+        beating.cancel()
+        assert worker.topic.alerts() == ["firing"]
 
     run(case)
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferwatch_streams.rules_worker.ticking import (
+    LULL,
     MOST_ENDS,
     MOST_MISSED,
     SECOND,
@@ -28,15 +29,15 @@ class Log:
         self.now = START + 123_456
         self.end = self.position = 1
         self.ticking = Ticking(SETTLE, SILENCE)
-        self.ticking.begin(evaluated_until, self.now)
+        self.ticking.begin(evaluated_until, self.now, None)
 
-    def second(self, rows: int = 1, read: int | None = None) -> Tick | None:
-        """Let a second pass in which rows come and so many are read: all unless given."""
+    def second(self, rows: int = 1, read: int | None = None, behind: int = 0) -> Tick | None:
+        """Let a second pass in which rows, of so long ago, come and are read: all unless given."""
         self.now += SECOND
         self.end += rows
         self.position = min(self.end, self.position + (rows if read is None else read))
         if rows:
-            self.ticking.came(self.now)
+            self.ticking.came(self.now, self.now + 5 * SECOND - behind)
         self.ticking.see(self.now, {AT: self.end}, {AT: self.position})
         return self.ticking.due(self.now)
 
@@ -114,6 +115,43 @@ def test_silence_is_told_after_a_minute_and_ends_with_the_next_row() -> None:
     assert log.done(log.second()) == before + STEP
 
 
+def test_rules_look_no_further_than_rows_tell() -> None:
+    """While the aggregation is replaced nothing is resolved for want of rows."""
+    log = Log()
+    log.done(log.second())
+    last = log.now
+    times = []
+    for _ in range(40):
+        tick = log.second(0)
+        if tick is not None and tick.held is None:
+            times.append(log.done(tick))
+    assert times[-1] == (last + LULL) // SECOND * SECOND
+    assert log.done(log.second()) == times[-1] + STEP
+
+
+def test_a_restart_in_a_silent_pipeline_knows_that_it_is_silent() -> None:
+    """The rows that are read again are old: no rule may take services for gone, or for healthy."""
+    log = Log(START - 600 * SECOND)
+    log.ticking.begin(START - 600 * SECOND, log.now, START - 700 * SECOND)
+    first = log.second(1, read=0, behind=660 * SECOND)
+    assert first is not None
+    assert first.held is Held.BEHIND, "what it has still to read may be of the present"
+    log.position = log.end
+    ticks = [log.second(0) for _ in range(3)]
+    assert [None if tick is None else tick.held for tick in ticks] == [Held.SILENT] * 3
+    assert log.ticking.silent_since < START - 600 * SECOND
+    assert log.done(log.second()) == START - 590 * SECOND
+
+
+def test_an_aggregation_that_is_far_behind_tells_nothing_of_the_present() -> None:
+    """Its rows come all the time; what was not looked at is looked at when it has caught up."""
+    log = Log()
+    before = log.done(log.second())
+    held = [log.second(1, behind=(600 - each) * SECOND) for each in range(530)]
+    assert {None if tick is None else tick.held for tick in held} == {Held.SILENT}
+    assert log.done(log.second(1, behind=20 * SECOND)) == before + STEP
+
+
 def test_a_clock_that_was_set_back_stops_nothing() -> None:
     """Ticks go on with the clock as it is now."""
     log = Log()
@@ -186,7 +224,7 @@ def test_time_goes_forward_and_never_past_what_was_read(
 def test_the_delay_is_what_was_set(settle: int) -> None:
     """In microseconds."""
     ticking = Ticking(settle * SECOND, SILENCE)
-    ticking.begin(None, START)
+    ticking.begin(None, START, None)
     ticking.see(START, {AT: 0}, {AT: 0})
     assert ticking.due(START + settle * SECOND) == Tick(
         min(START, START - settle * SECOND // 2 // SECOND * SECOND - (settle % 2) * SECOND)

@@ -107,6 +107,8 @@ class World:
 def assert_same(store: WindowStore, oracle: Oracle) -> None:
     """The store answers every question as the dictionary does."""
     end_ms = oracle.now_ms
+    starts = [at for signal in SIGNALS for at in oracle.groups(signal).values()]
+    assert store.newest == (1000 * (max(starts) + SPANS_MS[0]) if starts else None)
     for signal in SIGNALS:
         seen = store.last_seen(f"{signal}s.v1", BY[signal])
         assert {group: at // 1000 for (group,), at in seen.items()} == oracle.groups(signal)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from inferwatch_streams.alerts.alert import Alert
+    from inferwatch_streams.alerts.matcher import Matcher
     from inferwatch_streams.alerts.settings import AlertSettings
     from inferwatch_streams.alerts.silence import Silence
 
@@ -33,11 +34,43 @@ def kept(
     hold.update(
         (each.silence_id, each.matchers) for each in settings.maintenance if each.when.holds(at)
     )
+    hold_by = _Index(hold)
     found = {}
     for alert in alerts:
         its = labels[alert.fingerprint]
-        matching = [each for each, matchers in hold.items() if all_match(matchers, its)]
+        matching = hold_by.matching(its)
         same = alert.silence_id if alert.silence_id in matching else None
         silence_id = same or next(iter(matching), None)
         found[alert.fingerprint] = (silence_id, inhibited.by(alert, its))
     return found
+
+
+class _Index:
+    """Finds what matches labels without a look at each: by the one value that most name.
+
+    Ten thousand alerts under a thousand silences are ten million looks, each second.
+    """
+
+    def __init__(self, hold: Mapping[str, tuple[Matcher, ...]]) -> None:
+        self._by: dict[str, dict[str, list[int]]] = {}
+        self._others: list[int] = []
+        self._hold = list(hold.items())
+        for number, (_, matchers) in enumerate(self._hold):
+            named = next((each for each in matchers if each.operator == "="), None)
+            if named is None:
+                self._others.append(number)
+            else:
+                self._by.setdefault(named.name, {}).setdefault(named.value, []).append(number)
+
+    def matching(self, labels: Mapping[str, str]) -> list[str]:
+        """Names of what matches, in the order given."""
+        numbers = [
+            number
+            for name, values in self._by.items()
+            for number in values.get(labels.get(name, ""), ())
+        ]
+        return [
+            name
+            for name, matchers in (self._hold[each] for each in sorted(numbers + self._others))
+            if all_match(matchers, labels)
+        ]

@@ -6,11 +6,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from inferwatch_streams.alerts import patterns
 from inferwatch_streams.errors import MatcherError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: Of a pattern, in what is told of it.
+MOST_SHOWN: Final = 100
 OPERATORS: Final = ("=", "!=", "=~", "!~")
 _WRITTEN: Final = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(=~|!~|!=|=)\s*(.*?)\s*", re.DOTALL)
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -35,7 +38,8 @@ class Matcher:
         """Check it.
 
         Raises:
-            MatcherError: The operator is unknown, or the regular expression is none.
+            MatcherError: The operator is unknown, or the regular expression is none, or one that
+                might never end.
         """
         if self.operator not in OPERATORS:
             raise MatcherError(
@@ -43,13 +47,14 @@ class Matcher:
                 "write =, !=, =~ or !~."
             )
         if self.operator.endswith("~"):
+            told = f"{_shortened(self.value)!r}, which {self.name} is held to,"
             try:
-                pattern = re.compile(self.value)
-            except re.error as error:
-                raise MatcherError(
-                    f"{self.value!r}, which {self.name} is held to, is no regular expression: "
-                    f"{error}."
-                ) from error
+                refused = patterns.why_not(self.value)
+                pattern = re.compile(self.value) if refused is None else None
+            except (re.error, OverflowError, RecursionError) as error:
+                raise MatcherError(f"{told} is no regular expression: {error}.") from error
+            if refused is not None:
+                raise MatcherError(f"{told} {refused}.")
             object.__setattr__(self, "_pattern", pattern)
 
     @classmethod
@@ -92,6 +97,10 @@ class Matcher:
         """As ``parse`` reads it."""
         escaped = self.value.replace("\\", "\\\\").replace('"', '\\"')
         return f'{self.name}{self.operator}"{escaped}"'
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def all_match(matchers: tuple[Matcher, ...], labels: Mapping[str, str]) -> bool:

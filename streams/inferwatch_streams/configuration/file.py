@@ -58,7 +58,7 @@ class ConfigurationFile:
         self.name = name
         self.data: Any
         self._lines: dict[tuple[Key, ...], int] = {}
-        self._twice: list[Problem] = []
+        self._wrong: list[Problem] = []
         try:
             node, self.data = _read(text)
             if node is not None:
@@ -70,7 +70,7 @@ class ConfigurationFile:
             ) from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{name}: is no YAML: {error}") from error
-        self.refuse(self._twice)
+        self.refuse(self._wrong)
         validator = jsonschema.Draft202012Validator(schema)
         self.refuse(
             Problem(self.line(path), shown(path), message)
@@ -128,12 +128,16 @@ class ConfigurationFile:
             # A few lines of aliases of aliases can be billions of fields.
             raise ConfigurationError(f"{self.name}: has more than {MAX_FIELDS} fields.")
         self._lines[path] = line
+        if isinstance(node, yaml.ScalarNode) and not _writable(node.value):
+            self._wrong.append(Problem(line, shown(path), "holds half of a character, as \\ud800"))
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 inner = (*path, str(key.value))
                 at = key.start_mark.line + 1
+                if not _writable(str(key.value)):
+                    raise ConfigurationError(f"{self.name}:{at}: holds half of a character")
                 if inner in self._lines and str(key.value) != "<<":
-                    self._twice.append(Problem(at, shown(inner), "is given twice"))
+                    self._wrong.append(Problem(at, shown(inner), "is given twice"))
                 self._mark(value, inner, at)
         elif isinstance(node, yaml.SequenceNode):
             for number, value in enumerate(node.value):
@@ -146,6 +150,15 @@ def shown(path: Iterable[Key]) -> str:
     for key in path:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
     return text
+
+
+def _writable(text: str) -> bool:
+    """Whether it can be sent or shown: not so where an escape stands for half of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read(text: str) -> tuple[yaml.Node | None, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from inferwatch_schemas.emitter import Emitter
-from inferwatch_schemas.errors import EmitError, SchemasError, UnknownSchemaError
+from inferwatch_schemas.errors import EmitError, EncodeError, SchemasError, UnknownSchemaError
 from inferwatch_schemas.wire import Encoder, cloudevents_headers
 from inferwatch_streams.errors import SupersededError, TakeOverError
 from inferwatch_streams.leading import metrics
@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 #: Kafka headers of a claim that say to people who made it.
 MEMBER_HEADER: Final = "inferwatch_member"
 ROLE_HEADER: Final = "inferwatch_role"
+#: Of the largest record, for key, headers and the batch around it.
+ROOM_BYTES: Final = 16 * 1024
 
 
 class StateTopic:
@@ -72,6 +74,7 @@ class StateTopic:
         self._role = role
         self._emitter = emitter or Emitter(kafka, f"inferwatch-{role}")
         self._take_over_seconds = take_over_seconds
+        self._most_bytes = int(topic.config()["max.message.bytes"]) - ROOM_BYTES
         self._encoders = {name: Encoder(name, registry) for name in topic.schemas}
         self._newest: dict[str, bytes] = {}
         self._follower: Follower | None = None
@@ -183,12 +186,15 @@ class StateTopic:
 
         Raises:
             SupersededError: We do not lead, or the client refuses the record.
-            EncodeError: It does not fit the schema; nothing was written.
+            EncodeError: It does not fit the schema, or a record; nothing was written.
         """
         epoch = self.epoch
         value = (
             None if record is None else self._encoders[schema].encode({**record, "epoch": epoch})
         )
+        if value is not None and len(value) > self._most_bytes:
+            # The broker would refuse it, and whoever takes over after that would write it again.
+            raise EncodeError(f"{schema} {key} has {len(value)} bytes, too many for a record.")
         self._send(key, schema, value)
         if value is None:
             self._newest.pop(key, None)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from inferwatch_streams.configuration.durations import SECOND
 from inferwatch_streams.rules.finding import Finding
+from inferwatch_streams.rules.measure import SIGNALS
 from inferwatch_streams.rules.measures import events
 from inferwatch_streams.rules.spans import SLOT
 from inferwatch_streams.rules.tick import labels_of
@@ -40,9 +41,14 @@ def evaluate(rule: Absence, tick: Tick) -> list[Finding]:
         samples = None if events_of is None else events_of.get(group, 0)
         if samples is None or samples >= rule.min_samples:
             found.append(_finding(rule, group, silent[index] / SECOND, samples))
-    if named is not None and not len(seen.chosen):
+    if named is not None and not len(seen.chosen) and _known_for(rule.silent_for, tick):
         found.append(_finding(rule, named, None, None))
     return found
+
+
+def _known_for(length: int, tick: Tick) -> bool:
+    """Whether anything at all is known of so long ago: of a new pipeline nobody is missing yet."""
+    return any(tick.earlier_events(signal, tick.at - length).samples.any() for signal in SIGNALS)
 
 
 def _events(rule: Absence, tick: Tick) -> dict[tuple[str, ...], int]:

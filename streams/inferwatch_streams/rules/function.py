@@ -82,6 +82,9 @@ def _is_sound(found: Any) -> bool:
         return False
     texts = [text for pair in found.labels.items() for text in pair]
     try:
+        # Half of a surrogate pair is text, and can be written nowhere.
+        "".join(texts).encode()
+        json.dumps(dict(found.details), ensure_ascii=False).encode()
         numbers = [float(each) for each in (found.value, found.threshold) if each is not None]
         json.dumps(dict(found.details), allow_nan=False)
     except (TypeError, ValueError, OverflowError):

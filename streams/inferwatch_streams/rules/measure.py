@@ -66,6 +66,8 @@ class Measure:
         distribution: The histogram behind it, where there is one; a share is one of two bins.
         quantile: With a histogram, which of its quantiles the value is; None of a share.
         over: Name of the measure that it is divided by, of the same dimensions.
+        grows: Whether its value is that of the events that came in the span, so that it is low
+            where a group began within it.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Measure:
     distribution: Callable[[Totals], Bins] | None = None
     quantile: float | None = None
     over: str | None = None
+    grows: bool = False
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:

@@ -40,7 +40,7 @@ def _rate(  # noqa: PLR0913, PLR0917  # a row of the table has so many columns
     events = EVENTS[signal]
     return Measure(
         name=name, signal=signal, unit=unit, about=about, value=value, samples=field_of(events),
-        fields=tuple(dict.fromkeys((field, events))),
+        fields=tuple(dict.fromkeys((field, events))), grows=True,
     )  # fmt: skip
 
 
@@ -82,6 +82,7 @@ def _count(name: str, signal: str, about: str) -> Measure:
     return Measure(
         name=name, signal=signal, unit="number", about=about, fields=(EVENTS[signal],),
         value=lambda totals, _: totals.measures[EVENTS[signal]], samples=field_of(EVENTS[signal]),
+        grows=True,
     )  # fmt: skip
 
 
@@ -238,7 +239,7 @@ _TABLE: Final = (
     _count("conversions", "conversions", "Conversions in the window."),
     replace(
         _count("conversions", "conversions", "Conversions over exposures, by events, not users."),
-        name="conversion_rate", unit="ratio", over="exposures",
+        name="conversion_rate", unit="ratio", over="exposures", grows=False,
     ),
     _mean(
         "conversion_value", "conversions", "value_sum", "conversions", "number",

@@ -53,6 +53,11 @@ def past_span(at: int, past: int, window: int) -> Span:
     return Span(_down(end - window, slot_at(at - end + window)), end)
 
 
+def slot_before(at: int, time: int) -> int:
+    """The time, or the last before it, at which a span may end that holds nothing later."""
+    return _down(time, slot_at(at - time))
+
+
 def whole_spans(at: int, step: int, count: int) -> list[Span]:
     """The newest whole steps of event time, oldest first."""
     end = _down(at, step)

@@ -10,9 +10,9 @@ import numpy as np
 from inferwatch_streams.rules.distributions import Distributions, distributions_of
 from inferwatch_streams.rules.finding import Finding
 from inferwatch_streams.rules.measure import SIGNALS, Floats, dimensions_of, ratio
-from inferwatch_streams.rules.measures import MEASURES
+from inferwatch_streams.rules.measures import MEASURES, events
 from inferwatch_streams.rules.selections import Groups, Indexes, Selections
-from inferwatch_streams.rules.spans import Span, past_span, span_until
+from inferwatch_streams.rules.spans import PAST, Span, past_span, slot_before, span_until
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -132,6 +132,13 @@ class Tick:
             known = self._seen[key] = tuple(found), starts
         groups, starts = known
         return Seen(groups, starts, self._chosen(by, groups, where))
+
+    def earlier_events(
+        self, signal: str, until: int, by: tuple[str, ...] = (), where: tuple[Matcher, ...] = ()
+    ) -> Values:
+        """How many events each group had from as far back as is known up to a time."""
+        end = slot_before(self.at, until)
+        return self.values(events(signal), Span(self.at - PAST, end), by, where)
 
     def measured(
         self, name: str, span: Span, by: tuple[str, ...], where: tuple[Matcher, ...] = ()

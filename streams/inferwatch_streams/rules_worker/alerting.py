@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from inferwatch_schemas.emitter import SENT_AT_ONCE
 from inferwatch_schemas.errors import EncodeError
 from inferwatch_streams.alerts.alert import SEVERITIES, STATUSES, Alert
 from inferwatch_streams.alerts.silence import Silence
@@ -14,6 +16,7 @@ from inferwatch_streams.alerts.state import State
 from inferwatch_streams.alerts.step import step
 from inferwatch_streams.commands.obeying import obeyed
 from inferwatch_streams.errors import MatcherError
+from inferwatch_streams.leading.in_thread import in_thread
 from inferwatch_streams.rules_worker import metrics
 
 if TYPE_CHECKING:
@@ -68,7 +71,8 @@ class Alerting:
         settings: AlertSettings,
     ) -> None:
         """Carry a tick out, and return when the broker has what it changed; see ``step``."""
-        state, changed = step(self._state, policies, findings, at, settings)
+        # Ten thousand alerts at once take seconds, in which the group must hear of this worker.
+        state, changed = await in_thread(step, self._state, policies, findings, at, settings)
         if not changed:
             self._state = state
             return
@@ -99,7 +103,9 @@ class Alerting:
         await self._topic.settle()
 
     async def _write(self, state: State, changed: Sequence[Change]) -> None:
-        for change in changed:
+        for number, change in enumerate(changed):
+            if number % SENT_AT_ONCE == 0:
+                await asyncio.sleep(0)
             try:
                 self._append(change)
             except EncodeError as error:

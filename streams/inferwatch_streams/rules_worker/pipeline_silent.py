@@ -1,4 +1,4 @@
-"""The one alert that needs no rule: nothing at all comes from the pipeline."""
+"""The one alert that needs no rule: nothing of the present comes from the pipeline."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 NAME: Final = "PipelineSilent"
 MICROS: Final = 1_000_000
 ADVICE: Final = (
-    "No rule can be evaluated. Check that the role aggregation runs and is ready, and that "
-    "services publish events."
+    "No rule can be evaluated. Check that the role aggregation runs, is ready and keeps up, and "
+    "that services publish events."
 )
 
 
@@ -36,16 +36,16 @@ class PipelineSilent:
     def render(self, finding: Finding) -> tuple[str, str]:
         """Summary and description of what was found."""
         since = finding.details["since"]
-        return f"No aggregate row came since {since}: nothing is monitored", ADVICE
+        return f"No aggregate row tells of anything since {since}: nothing is monitored", ADVICE
 
 
 def found(since: int, at: int, threshold: int, labels: Mapping[str, str]) -> Finding:
     """What to tell.
 
     Args:
-        since: When the last row came, in microseconds since 1970.
+        since: Up to when the rows that came tell, in microseconds since 1970.
         at: Now, likewise.
-        threshold: For how long nothing may come, in microseconds.
+        threshold: How far they may be behind, in microseconds.
         labels: Of the alert.
     """
     return Finding(

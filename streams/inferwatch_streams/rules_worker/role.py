@@ -110,7 +110,7 @@ class RulesRole:
             epoch = await self._alerting.take_over()
             evaluated_until = await self._keeper.load(assignments, epoch)
             self._evaluator = Evaluator(self._gaps)
-            self._ticking.begin(evaluated_until, self._now())
+            self._ticking.begin(evaluated_until, self._now(), self._keeper.windows.newest)
             self._newest_tick = evaluated_until or 0
             self._written_until = evaluated_until
             self._checkpoint_due = time.monotonic() + self._settings.checkpoint_seconds
@@ -149,12 +149,13 @@ class RulesRole:
                 # All was begun anew meanwhile: these rows do not follow on what is held now.
                 return
             await in_thread(self._keeper.take, chunk, parts, bad)
+            newest = self._keeper.windows.newest
         metrics.ROWS.inc(sum(len(part.rows) for part in parts))
         if bad:
             # The sink has them buried in the dead letters.
             metrics.BAD_ROWS.inc(len(bad))
             log.warning("rows left out", count=len(bad), first=bad[0].detail)
-        self._ticking.came(self._now())
+        self._ticking.came(self._now(), newest)
 
     async def act(self) -> None:
         """Whatever is due; to be called each ``tick_seconds``."""

@@ -41,7 +41,7 @@ class RulesSettings:
         group: Consumer group.
         settle_seconds: How long events have to arrive and be counted before rules look at them.
         tick_seconds: How often rules look.
-        silence_seconds: When no aggregate row at all came for so long, only that is told.
+        silence_seconds: When all aggregate rows that came are of so long ago, only that is told.
         reload_seconds: How often the rules file is looked at.
         checkpoint_seconds: How often is written up to where rules have looked.
         take_over_seconds: How long claiming and reading the alerts may take.

@@ -22,6 +22,8 @@ SECOND: Final = 1_000_000
 STEP: Final = 10 * SECOND
 #: Windows of 10 seconds are kept for so long; what is older is not looked at any more.
 MOST_MISSED: Final = 15 * 60 * SECOND
+#: For so long no row may come before rules wait for the next: an aggregation that was replaced.
+LULL: Final = 10 * SECOND
 # Ends that are waited for; the reader is far behind where there are more.
 MOST_ENDS: Final = 120
 
@@ -30,7 +32,7 @@ class Held(StrEnum):
     """Why rules wait."""
 
     BEHIND = "aggregates not read to their end"
-    SILENT = "no aggregate row came"
+    SILENT = "no aggregate row of the present came"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +63,36 @@ class Ticking:
         self._silence = silence
         self.evaluated_until: int | None = None
         self._came_at = 0
+        self._heard_at = 0
         self._anything = False
         self._read_until: int | None = None
         self._ends: deque[tuple[int, Mapping[TopicPartition, int]]] = deque()
 
-    def begin(self, evaluated_until: int | None, now: int) -> None:
-        """Begin anew after a checkpoint, or from the present where there is none."""
+    def begin(self, evaluated_until: int | None, now: int, newest: int | None) -> None:
+        """Begin anew after a checkpoint, or from the present where there is none.
+
+        Args:
+            evaluated_until: Of the checkpoint.
+            now: The time.
+            newest: See ``came``.
+        """
         self.evaluated_until = evaluated_until
-        self._came_at = now
+        self.came(now, newest)
         self._read_until = None
         self._ends.clear()
 
-    def came(self, now: int) -> None:
-        """Rows came."""
-        self._came_at = now
+    def came(self, now: int, newest: int | None) -> None:
+        """Rows came.
+
+        Args:
+            now: The time.
+            newest: End of the newest window of all rows so far. Rows of the past alone, read again
+                after a start or from an aggregation that is far behind, tell nothing of the
+                present: services that they do not show may well be talking. None where all are
+                older than windows are kept, as of a trace that is played: that is no silence.
+        """
+        self._heard_at = now
+        self._came_at = now if newest is None else min(now, newest)
 
     def see(
         self,
@@ -103,15 +121,17 @@ class Ticking:
         it was held.
         """
         present = (now - self._settle) // SECOND * SECOND
+        # A pipeline through which nothing ever came is not silent, but new; and of one whose rows
+        # were read and are not any more nobody knows.
+        reads = self._read_until is None or now - self._read_until < self._silence
+        if self._anything and reads and now - self.silent_since >= self._silence:
+            return Tick(present, Held.SILENT)
         if self._read_until is None:
             return Tick(present, Held.BEHIND)
-        # A pipeline through which nothing ever came is not silent, but new; and of one whose rows
-        # are not read nobody knows.
-        reads = now - self._read_until < self._silence
-        if self._anything and reads and now - self._came_at >= self._silence:
-            return Tick(present, Held.SILENT)
         read = (self._read_until - self._settle // 2) // SECOND * SECOND
-        limit = min(present, read)
+        # Further than rows tell a service that is not in them may well be talking.
+        told = self._came_at + LULL if self._anything else present
+        limit = min(present, read, told // SECOND * SECOND)
         # What lies ahead of the clock was looked at before somebody set that back.
         if self.evaluated_until is None or self.evaluated_until > present + STEP:
             return Tick(limit)
@@ -124,5 +144,5 @@ class Ticking:
 
     @property
     def silent_since(self) -> int:
-        """When the last row came, or reading began."""
-        return self._came_at
+        """Up to when the rows tell; until they are read, when the last came, or reading began."""
+        return self._heard_at if self._read_until is None else self._came_at

@@ -13,6 +13,7 @@ from inferwatch_streams.windows.horizons import WINDOW_MICROS, Horizons
 from inferwatch_streams.windows.layout import layout_of
 from inferwatch_streams.windows.rows import Rows
 from inferwatch_streams.windows.shard import Taken
+from inferwatch_streams.windows.table import NEVER
 from inferwatch_streams.windows.totals import Place
 
 if TYPE_CHECKING:
@@ -105,6 +106,12 @@ class WindowStore:
             forgotten += contents.groups.forget_before(horizons.hours)
         if forgotten:
             self._rows.forget()
+
+    @property
+    def newest(self) -> int | None:
+        """End of the newest window with an event, in microseconds since 1970; None without any."""
+        found = max(int(contents.groups.newest.max()) for contents in self.contents.values())
+        return None if found == NEVER else (found + 1) * WINDOW_MICROS
 
     def totals(  # noqa: PLR0913  # see Windows
         self,
