@@ -5,11 +5,16 @@ from collections.abc import Generator, Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from inferwatch.embedded.broker import EmbeddedBroker
 from inferwatch.embedded.kafka import ApacheKafka
 from inferwatch_agents import spool
 from inferwatch_agents.context import BELONGING, NOBODY
+
+# How long an example takes depends on what else the machine does; pytest has limits of its own.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session", autouse=True)
