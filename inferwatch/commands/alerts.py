@@ -8,6 +8,7 @@ import typer
 from inferwatch import alerting, options, tables
 from inferwatch.commands.silences import All, silence, silences, unsilence
 from inferwatch.errors import CommandError
+from inferwatch.foreign_text import shown as harmless
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import Registry
 from inferwatch_streams.alerts.alert import (
@@ -98,7 +99,7 @@ def show(
     width = max(len(field) for field, _ in rows)
     for field, value in rows:
         if value:
-            typer.echo(f"{field:<{width}}  {value}")
+            typer.echo(harmless(f"{field:<{width}}  {value}"))
 
 
 @app.command(epilog="Example: `inferwatch alerts ack 3f2a --comment 'looking at it'`")
