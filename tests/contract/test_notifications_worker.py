@@ -95,19 +95,21 @@ def test_a_killed_worker_s_successor_tells_the_rest(tmp_path: Path) -> None:
                 lambda: list(events), lambda got: got == [*expected], worker, seconds=SECONDS
             )
 
+        def recorded(worker: Worker, offset: int) -> None:
+            wait_until(lambda: committed(kafka), lambda at: at == offset, worker, seconds=SECONDS)
+
         async def case() -> None:
             await leader.take_over()
             first = start("first")
             await write(leader, alert("a", FIRING), alert("b", FIRING, told=False))
             told = "a is slow: alert.firing"
             await asyncio.to_thread(until, first, told)
-            await asyncio.to_thread(
-                wait_until, lambda: committed(kafka), lambda at: at == 3, first, seconds=SECONDS
-            )
+            await asyncio.to_thread(recorded, first, 3)
             first.kill()
             await write(leader, alert("a", RESOLVED), alert("b", RESOLVED, told=False))
             second = start("second")
             await asyncio.to_thread(until, second, told, "a is slow: alert.resolved")
+            await asyncio.to_thread(recorded, second, 5)
             said = (tmp_path / "first.log").read_text() + second.said
             assert "hush" not in said
             assert "hush" not in second.metrics()
