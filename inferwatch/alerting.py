@@ -1,15 +1,13 @@
 """Alerts and silences from the command line: reading their topic, and publishing commands."""
 
 import secrets
-import time
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any, Final
-
-import typer
 
 from inferwatch import compacted_topics, state_topics
 from inferwatch.errors import CommandError
+from inferwatch.standard_error import tell
+from inferwatch_schemas.instants import now_micros
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import Registry
 from inferwatch_schemas.topics import ALERTS, COMMANDS
@@ -31,7 +29,6 @@ def read(
     """
     alerts: dict[str, Alert] = {}
     silences: dict[str, Silence] = {}
-    tell = partial(typer.echo, err=True)
     for stated in state_topics.read(kafka, registry, ALERTS, tell):
         try:
             if stated.key.startswith(KEY_PREFIX):
@@ -72,11 +69,11 @@ def publish(
     Raises:
         SchemasError: As ``compacted_topics.publish``.
     """
-    moment, actor = now(), compacted_topics.actor() or "unknown"
+    now, actor = now_micros(), compacted_topics.actor() or "unknown"
     records = {
         target: Command(
             command_id=secrets.token_hex(8),
-            event_time=moment,
+            event_time=now,
             actor=actor,
             action=action,
             target=target,
@@ -85,8 +82,3 @@ def publish(
         for target in targets
     }
     compacted_topics.publish(kafka, COMMANDS, registry, records)
-
-
-def now() -> int:
-    """Microseconds since 1970 (UTC)."""
-    return time.time_ns() // 1000

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -17,6 +17,7 @@ from inferwatch_schemas.errors import (
     SchemasError,
     UnknownSchemaError,
 )
+from inferwatch_schemas.instants import moment
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import Registry
 from inferwatch_schemas.topics import DEAD_LETTERS, TOPICS
@@ -135,10 +136,7 @@ def letter_of(value: bytes, registry: Registry) -> DeadLetter:
 
 
 def _time(found: Any) -> datetime:
-    return found if isinstance(found, datetime) else _EPOCH + timedelta(microseconds=found)
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+    return found if isinstance(found, datetime) else moment(found)
 
 
 def read(

@@ -1,11 +1,9 @@
 """The incidents as their topic says them now."""
 
 from collections.abc import Mapping
-from functools import partial
-
-import typer
 
 from inferwatch import state_topics
+from inferwatch.standard_error import tell
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import Registry
 from inferwatch_schemas.topics import INCIDENTS
@@ -19,7 +17,6 @@ def incidents_now(kafka: KafkaSettings, registry: Registry) -> Mapping[str, Inci
         SchemasError: As ``state_topics.read``.
     """
     incidents: dict[str, Incident] = {}
-    tell = partial(typer.echo, err=True)
     for stated in state_topics.read(kafka, registry, INCIDENTS, tell):
         try:
             incidents[stated.key] = Incident.from_record(stated.record)

@@ -12,8 +12,8 @@ import structlog
 from inferwatch_clickhouse.client import ClickHouse
 from inferwatch_clickhouse.errors import ClickHouseError
 from inferwatch_clickhouse.settings import ClickHouseSettings
+from inferwatch_schemas.instants import micros, moment
 from inferwatch_streams.errors import RuleFailedError
-from inferwatch_streams.instants import micros, moment
 from inferwatch_streams.rules.completeness import Gap
 
 log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_clickhouse.tables import TABLES
-from inferwatch_streams.instants import micros, moment
+from inferwatch_schemas.instants import micros, moment
 from inferwatch_streams.rows.row_format import METRIC
 from inferwatch_streams.signals import SIGNALS, WINDOW_SECONDS, Kind
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import time
 from collections import deque
 from multiprocessing import util as multiprocessing_util
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +27,7 @@ from inferwatch_agents.spool import open_spool
 from inferwatch_agents.traces.opening import open_tracing
 from inferwatch_agents.variables import PREFIX, delivery_settings, kafka_settings
 from inferwatch_schemas.errors import SchemasError
+from inferwatch_schemas.instants import now_micros
 from inferwatch_schemas.registry import open_registry
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Client:
         self._calls.discard(id(call))
         if call.span is not None:
             # The span has to know now what the event is to be told later.
-            self._complete(call, time.time_ns() // 1000)
+            self._complete(call, now_micros())
             call.span.end(call)
         self.delivery.emit(SCHEMA, call, call.size())
 

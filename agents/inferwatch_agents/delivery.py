@@ -25,6 +25,7 @@ from inferwatch_agents.ends import Ends
 from inferwatch_agents.event_queue import Backlog, Intake, Room
 from inferwatch_agents.outcomes import QUEUE_FULL, UNSENT_AT_EXIT
 from inferwatch_agents.sender import ASK_SECONDS
+from inferwatch_schemas.instants import now_micros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -155,7 +156,7 @@ class Delivery:
             size: Bytes that it takes in memory, roughly.
             at: Microseconds since 1970 (UTC); now when None.
         """
-        waiting = self._intake.put(schema, content, size, at or time.time_ns() // 1000)
+        waiting = self._intake.put(schema, content, size, at or now_micros())
         if waiting == WAKE_EVENTS:
             self._wake.put(None)
         if self._thread is None:

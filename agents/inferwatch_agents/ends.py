@@ -12,11 +12,11 @@ told may be told twice, which means the same.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch_agents.tally import Numbers
+from inferwatch_schemas.instants import now_micros
 from inferwatch_schemas.topics import PRODUCER_ENDS, PUBLISHED
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Ends:
             OSError: The files cannot be read.
         """
         if self._tally is not None:
-            self._tally.seen(_now())
+            self._tally.seen(now_micros())
         if self._told:
             self._settle()
         elif idle and now >= self._look_at:
@@ -111,7 +111,7 @@ class Ends:
             self._held.append(tally)
         elif tally is not None:
             tally.remove()
-        self._tell(self._producer_id, untold, _now())
+        self._tell(self._producer_id, untold, now_micros())
         return bool(untold)
 
     def close(self) -> None:
@@ -161,7 +161,3 @@ class Ends:
         return self._outcomes.sent[SCHEMA], sum(
             count for kind in lost for (schema, _), count in list(kind.items()) if schema == SCHEMA
         )
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

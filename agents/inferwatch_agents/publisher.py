@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from inferwatch_agents.channel import open_channel
 from inferwatch_agents.errors import PublishError
+from inferwatch_schemas.instants import now_micros
 from inferwatch_schemas.topics import PUBLISHED
 from inferwatch_schemas.unreachable import unreachable
 
@@ -42,11 +43,6 @@ FLUSH_WAIT_SECONDS: Final = 0.25
 Clock: TypeAlias = "Callable[[], int]"
 
 log = structlog.get_logger()
-
-
-def now_micros() -> int:
-    """The time of day in microseconds since 1970 (UTC)."""
-    return time.time_ns() // 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-import time
 from dataclasses import dataclass
 from operator import length_hint
 from typing import TYPE_CHECKING, Final
+
+from inferwatch_schemas.instants import now_micros
 
 try:
     import fcntl
@@ -103,7 +104,7 @@ class Tally:
                 os.close(again)
             self._map[: len(MAGIC)] = MAGIC
             self._cells = memoryview(self._map).cast("q")
-            self.seen(time.time_ns() // 1000)
+            self.seen(now_micros())
             hidden.rename(path)
         except BaseException:
             os.close(self._lock)

@@ -9,6 +9,7 @@ from inferwatch import alerting, options, tables
 from inferwatch.commands.silences import All, silence, silences, unsilence
 from inferwatch.errors import CommandError
 from inferwatch.foreign_text import shown as harmless
+from inferwatch_schemas.instants import moment_text
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import Registry
 from inferwatch_streams.alerts.alert import (
@@ -21,7 +22,6 @@ from inferwatch_streams.alerts.alert import (
 )
 from inferwatch_streams.commands import command as commands
 from inferwatch_streams.commands.obeying import MOST_TEXT
-from inferwatch_streams.instants import moment_text
 
 app = typer.Typer(
     help="Look at alerts, take them, end them, and silence them.",

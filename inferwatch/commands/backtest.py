@@ -1,7 +1,6 @@
 """``inferwatch rules backtest``: what rules would have fired on stored aggregates."""
 
 import contextlib
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from inferwatch.commands.query import reached
 from inferwatch.errors import CommandError
 from inferwatch.stored_aggregates import first_window, stored_rows
 from inferwatch_clickhouse.client import ClickHouse
+from inferwatch_schemas.instants import moment_text, now_micros
 from inferwatch_streams.backtest.chunks import PastWindows
 from inferwatch_streams.backtest.episode import Episode
 from inferwatch_streams.backtest.labels import moment_of, read_incidents
@@ -21,7 +21,6 @@ from inferwatch_streams.backtest.reach import reach
 from inferwatch_streams.backtest.replay import Replay, replay
 from inferwatch_streams.backtest.scoring import KnownIncident, Score, score
 from inferwatch_streams.configuration.durations import SECOND, duration
-from inferwatch_streams.instants import moment_text
 from inferwatch_streams.rules.reading import default_rules, read_rules
 from inferwatch_streams.signals import WINDOW_SECONDS
 
@@ -71,7 +70,7 @@ def backtest(  # noqa: PLR0913  # an option is a parameter
     that match any, recall the share of incidents that any matches, and delay what passed from the
     start until one fired.
     """
-    now = time.time_ns() // 1000
+    now = now_micros()
     start, every = _moment(from_, "--from", now), _step(step)
     # Of what is to come nothing is known.
     end = min(now, _moment(to, "--to", now))

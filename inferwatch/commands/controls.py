@@ -1,8 +1,6 @@
 """``inferwatch controls``: open and close circuits of services, and list those that are open."""
 
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Final
 
@@ -10,8 +8,10 @@ import typer
 
 from inferwatch import compacted_topics, options, tables
 from inferwatch.errors import CommandError
+from inferwatch.standard_error import tell
 from inferwatch_agents.controls.control import END_ARM, OPEN_CIRCUIT, SHED_LOAD, Control
 from inferwatch_agents.following import read_control
+from inferwatch_schemas.instants import moment_text, now_micros
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import Registry
 from inferwatch_schemas.topics import CONTROLS
@@ -62,7 +62,8 @@ def open_(  # noqa: PLR0913  # an option is a parameter
 
     Only calls that were given a fallback or a guard are stopped.
     """
-    now = time.time_ns() // 1000
+    now = now_micros()
+    ends = now + round(minutes * MINUTE_MICROS)
     experiment, variant = _arm(arm)
     if "" in (service, environment, model):
         # As from a variable of a script that is not set: it would stop nothing.
@@ -79,14 +80,14 @@ def open_(  # noqa: PLR0913  # an option is a parameter
         experiment=experiment,
         variant=variant,
         ratio=shed,
-        expires_at=now + round(minutes * MINUTE_MICROS),
+        expires_at=ends,
         reason=reason,
         incident_id=incident,
         actor=compacted_topics.actor(),
     )
     records = {control.target: control.to_record(now)}
     compacted_topics.publish(kafka, CONTROLS, registry, records)
-    typer.echo(f"{control.action} {control.target} until {_time(control.expires_at)}")
+    typer.echo(f"{control.action} {control.target} until {moment_text(ends)}")
 
 
 @app.command()
@@ -112,7 +113,7 @@ def close(  # noqa: PLR0913  # an option is a parameter
         experiment=experiment,
         variant=variant,
     ).target
-    if target not in compacted_topics.keys(kafka, CONTROLS, _tell):
+    if target not in compacted_topics.keys(kafka, CONTROLS, tell):
         raise CommandError(f"Nothing controls {target}; see: inferwatch controls list")
     compacted_topics.publish(kafka, CONTROLS, registry, {target: None})
     typer.echo(f"closed {target}")
@@ -126,7 +127,7 @@ def show(*, kafka: options.Kafka, registry: options.SchemaRegistry) -> None:
     if not controls:
         typer.echo("No controls.")
         return
-    now = time.time_ns() // 1000
+    now = now_micros()
     tables.show(
         ("Target", "Action", "Until", "Reason", "Incident", "By"),
         [_row(control, now) for _, control in sorted(controls.items())],
@@ -134,7 +135,7 @@ def show(*, kafka: options.Kafka, registry: options.SchemaRegistry) -> None:
 
 
 def _read(kafka: KafkaSettings, registry: Registry) -> Mapping[str, Control]:
-    return compacted_topics.read(kafka, CONTROLS, partial(read_control, registry), _tell)
+    return compacted_topics.read(kafka, CONTROLS, partial(read_control, registry), tell)
 
 
 def _arm(arm: str | None) -> tuple[str | None, str | None]:
@@ -154,18 +155,8 @@ def _row(control: Control, now: int) -> tuple[str, ...]:
         action,
         "it is closed"
         if control.expires_at is None
-        else f"{_time(control.expires_at)}{' (over)' if over else ''}",
+        else f"{moment_text(control.expires_at)}{' (over)' if over else ''}",
         control.reason,
         control.incident_id or "",
         control.actor or "",
     )
-
-
-def _time(micros: int | None) -> str:
-    if micros is None:
-        return ""
-    return datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _tell(sentence: str) -> None:
-    typer.echo(sentence, err=True)

@@ -7,6 +7,8 @@ import typer
 
 from inferwatch import dead_letters, options, tables
 from inferwatch.dead_letters import Choice, DeadLetter
+from inferwatch.standard_error import tell
+from inferwatch_schemas.instants import micros, moment_text
 
 app = typer.Typer(
     help="List what could not be read, and publish it again.",
@@ -37,7 +39,7 @@ def show(  # noqa: PLR0913  # an option is a parameter
     choice = Choice(topic=topic, reason=reason)
     newest: deque[DeadLetter] = deque(maxlen=limit)
     count = 0
-    for letter in dead_letters.read(kafka, registry, choice, foreign=_tell):
+    for letter in dead_letters.read(kafka, registry, choice, foreign=tell):
         newest.append(letter)
         count += 1
     if not count:
@@ -49,7 +51,7 @@ def show(  # noqa: PLR0913  # an option is a parameter
         [_row(letter)[: len(headers) + value] for letter in newest],
     )
     if count > limit:
-        typer.echo(f"{count} in all; these are the newest {limit}. See --limit.", err=True)
+        tell(f"{count} in all; these are the newest {limit}. See --limit.")
 
 
 @app.command(
@@ -80,7 +82,7 @@ def replay(  # noqa: PLR0913  # an option is a parameter
     chosen = set()
     places: Counter[str] = Counter()
     empty = orders = 0
-    for letter in dead_letters.read(kafka, registry, choice, foreign=_tell):
+    for letter in dead_letters.read(kafka, registry, choice, foreign=tell):
         if letter.is_order:
             orders += 1
         elif letter.holds_record:
@@ -115,17 +117,13 @@ def replay(  # noqa: PLR0913  # an option is a parameter
     typer.echo(f"Published {published} records again.")
 
 
-def _tell(sentence: str) -> None:
-    typer.echo(sentence, err=True)
-
-
 def _row(letter: DeadLetter) -> tuple[str, ...]:
     return (
         letter.topic,
         str(letter.partition),
         str(letter.offset),
         letter.reason,
-        letter.found_at.strftime("%Y-%m-%d %H:%M:%SZ"),
+        moment_text(micros(letter.found_at)),
         letter.detail,
         "" if letter.value is None else letter.value.hex(),
     )

@@ -27,6 +27,7 @@ from inferwatch.demo.stack import Ingredients, Stack
 from inferwatch.load.generator import Announcement, Generator, GeneratorSettings, announced
 from inferwatch.traces import formats
 from inferwatch.traces.events import TraceEvent, TraceOptions
+from inferwatch_schemas.instants import now_micros
 from inferwatch_schemas.kafka import KafkaSettings
 
 KEPT_NEWS: Final = 100
@@ -168,7 +169,7 @@ def _generated(rate: float, seed: int, news: "deque[str]") -> Iterator[TraceEven
         news.append(f"{clock} UTC  {what.text}")
 
     generator = Generator(GeneratorSettings(rate=rate), seed)
-    return announced(generator.events(time.time_ns() // 1000), announce)
+    return announced(generator.events(now_micros()), announce)
 
 
 def _trace(given: list[str], told: TraceOptions) -> Iterator[TraceEvent]:

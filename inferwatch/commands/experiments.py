@@ -1,6 +1,5 @@
 """``inferwatch experiments``: publish, list and stop A/B experiments."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -12,9 +11,11 @@ import typer
 
 from inferwatch import compacted_topics, options, tables
 from inferwatch.errors import CommandError
+from inferwatch.standard_error import tell
 from inferwatch_agents.experiments.definition import RUNNING, STOPPED, Experiment
 from inferwatch_agents.experiments.files import load_experiments
 from inferwatch_agents.following import read_experiment
+from inferwatch_schemas.instants import micros, moment_text, now_micros
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import Registry
 from inferwatch_schemas.topics import EXPERIMENTS
@@ -43,7 +44,7 @@ def put(
         before = _read(kafka, registry)
         for experiment in experiments:
             if _deals_anew(before.get(experiment.key), experiment):
-                _tell(f"{experiment.key} was running: some users change their variant.")
+                tell(f"{experiment.key} was running: some users change their variant.")
         _publish(kafka, registry, *experiments)
     for experiment in experiments:
         typer.echo(f"{'sound    ' if dry_run else 'published'} {experiment.key}")
@@ -86,18 +87,18 @@ def stop(
 @options.expanded
 def remove(*, key: Key, kafka: options.Kafka, registry: options.SchemaRegistry) -> None:
     """Remove the definition of an experiment."""
-    if key not in compacted_topics.keys(kafka, EXPERIMENTS, _tell):
+    if key not in compacted_topics.keys(kafka, EXPERIMENTS, tell):
         raise CommandError(f"There is no experiment {key!r}; see: inferwatch experiments list")
     compacted_topics.publish(kafka, EXPERIMENTS, registry, {key: None})
     typer.echo(f"removed   {key}")
 
 
 def _read(kafka: KafkaSettings, registry: Registry) -> Mapping[str, Experiment]:
-    return compacted_topics.read(kafka, EXPERIMENTS, partial(read_experiment, registry), _tell)
+    return compacted_topics.read(kafka, EXPERIMENTS, partial(read_experiment, registry), tell)
 
 
 def _publish(kafka: KafkaSettings, registry: Registry, *experiments: Experiment) -> None:
-    now, actor = time.time_ns() // 1000, compacted_topics.actor()
+    now, actor = now_micros(), compacted_topics.actor()
     compacted_topics.publish(
         kafka, EXPERIMENTS, registry, {each.key: each.to_record(now, actor) for each in experiments}
     )
@@ -127,8 +128,4 @@ def _row(experiment: Experiment) -> tuple[str, ...]:
 
 
 def _time(time: datetime | None) -> str:
-    return "" if time is None else time.strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _tell(sentence: str) -> None:
-    typer.echo(sentence, err=True)
+    return "" if time is None else moment_text(micros(time))

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import time
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,6 +12,7 @@ from inferwatch import compacted_topics, options, tables
 from inferwatch.errors import CommandError
 from inferwatch.foreign_text import shown
 from inferwatch.incident_log import incidents_now
+from inferwatch_schemas.instants import moment_text, now_micros
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import Registry
 from inferwatch_schemas.topics import COMMANDS
@@ -21,7 +21,6 @@ from inferwatch_streams.commands.command import Command
 from inferwatch_streams.incidents.bounds import LINE, NAME, fitted
 from inferwatch_streams.incidents.incident import Incident
 from inferwatch_streams.incidents.policy_file import SCHEMA, actions_of, read_policy
-from inferwatch_streams.instants import moment_text
 
 NOBODY: Final = "somebody"
 
@@ -274,7 +273,7 @@ def _give(
         raise CommandError(f"Incident {incident_id} has no action {wanted}; it has: {known}.")
     command = Command(
         command_id=secrets.token_hex(8),
-        event_time=time.time_ns() // 1000,
+        event_time=now_micros(),
         actor=compacted_topics.actor() or NOBODY,
         action=action,
         target=incident_id,

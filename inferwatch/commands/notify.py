@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ import typer
 
 from inferwatch import tables
 from inferwatch.errors import CommandError
+from inferwatch_schemas.instants import now_micros
 from inferwatch_streams.alerts.alert import SEVERITIES
 from inferwatch_streams.notifications.configuration import (
     ChannelSettings,
@@ -80,7 +80,7 @@ def tell_of_test(
 
 async def _try(settings: ChannelSettings, severity: str) -> bool:
     delivered = True
-    async for state, answer in try_channel(settings, severity, time.time_ns() // 1000):
+    async for state, answer in try_channel(settings, severity, now_micros()):
         detail = f": {answer.detail}" if answer.detail else ""
         typer.echo(f"{state}: {answer.outcome}, {answer.status}{detail}")
         delivered &= answer.outcome == DELIVERED

@@ -8,10 +8,10 @@ import typer
 
 from inferwatch import alerting, options, tables
 from inferwatch.errors import CommandError
+from inferwatch_schemas.instants import moment_text, now_micros
 from inferwatch_streams.alerts.matcher import Matcher, all_match
 from inferwatch_streams.commands import command as commands
 from inferwatch_streams.configuration.durations import duration
-from inferwatch_streams.instants import moment_text
 
 LONGEST: Final = duration("3653d")
 
@@ -42,7 +42,7 @@ def silence(
         raise CommandError(f"--for: {error}") from error
     if not 0 < lasts <= LONGEST:
         raise CommandError(f"--for: {length!r} is no time at all, or more than ten years.")
-    ends_at = alerting.now() + lasts
+    ends_at = now_micros() + lasts
     silence_id = secrets.token_hex(4)
     alerts, _ = alerting.read(kafka, registry)
     matching = [
@@ -77,7 +77,7 @@ def unsilence(
     for each in ids:
         if each not in known:
             raise CommandError(f"There is no silence {each!r}; see: inferwatch alerts silences")
-        if known[each].ends_at <= alerting.now():
+        if known[each].ends_at <= now_micros():
             raise CommandError(f"The silence {each!r} is over already.")
     alerting.publish(kafka, registry, commands.UNSILENCE, ids)
     for each in ids:
@@ -90,7 +90,7 @@ def silences(
 ) -> None:
     """List the silences that hold or will hold; maintenance windows are in the rules file."""
     _, found = alerting.read(kafka, registry)
-    now = alerting.now()
+    now = now_micros()
     shown = [each for each in found.values() if everything or each.ends_at > now]
     if not shown:
         typer.echo("No silences.")

@@ -11,12 +11,12 @@ from inferwatch.response_actions.reading import MINUTE
 from inferwatch_agents.controls.control import OPEN_CIRCUIT, SHED_LOAD, Control
 from inferwatch_agents.following import read_control
 from inferwatch_schemas.errors import SchemasError
+from inferwatch_schemas.instants import moment_text
 from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import open_registry
 from inferwatch_schemas.topics import CONTROLS
 from inferwatch_streams.errors import ActionFailedError, ConfigurationError
 from inferwatch_streams.incidents.response_action import Context, Outcome, Surroundings
-from inferwatch_streams.instants import moment_text
 
 ACTOR: Final = "inferwatch incidents"
 MOST_MINUTES: Final = 24 * 60

@@ -9,9 +9,9 @@ from typing import Final
 from inferwatch_clickhouse.client import ClickHouse
 from inferwatch_clickhouse.errors import ClickHouseError
 from inferwatch_clickhouse.settings import ClickHouseSettings
+from inferwatch_schemas.instants import moment
 from inferwatch_streams.errors import ActionFailedError
 from inferwatch_streams.incidents.response_action import Context
-from inferwatch_streams.instants import moment
 
 MINUTE: Final = 60_000_000
 ANSWER_SECONDS: Final = 20.0

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from inferwatch.traces.errors import TraceError
-from inferwatch.traces.events import ENVIRONMENT, TraceEvent, TraceOptions, to_micros
+from inferwatch.traces.events import ENVIRONMENT, TraceEvent, TraceOptions
 from inferwatch.traces.rows import Row, csv_rows
+from inferwatch_schemas.instants import micros
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,4 +59,4 @@ def _time(row: Row) -> int:
         time = datetime.fromisoformat(row.text("TIMESTAMP"))
     except ValueError as error:
         raise row.error("TIMESTAMP", "a time such as 2023-11-16 18:17:03.9799600") from error
-    return to_micros(time if time.tzinfo else time.replace(tzinfo=UTC))
+    return micros(time if time.tzinfo else time.replace(tzinfo=UTC))

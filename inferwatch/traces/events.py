@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 # Replayed events are told from a service's own by this deployment.environment.name.
 ENVIRONMENT: Final = "trace"
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,3 @@ class TraceOptions:
 
     start: datetime | None = None
     service: str | None = None
-
-
-def to_micros(time: datetime) -> int:
-    """Microseconds since 1970 (UTC), exact."""
-    return (time - _EPOCH) // _MICROSECOND

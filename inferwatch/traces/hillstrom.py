@@ -14,8 +14,9 @@ import heapq
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from inferwatch.traces.events import ENVIRONMENT, TraceEvent, TraceOptions, to_micros
+from inferwatch.traces.events import ENVIRONMENT, TraceEvent, TraceOptions
 from inferwatch.traces.rows import Row, csv_rows
+from inferwatch_schemas.instants import micros
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ def read(path: Path, options: TraceOptions) -> Iterator[TraceEvent]:
     Raises:
         TraceError: The file is not of this format.
     """
-    start = to_micros(options.start or START)
+    start = micros(options.start or START)
     later: list[tuple[int, int, TraceEvent]] = []
     made = 0
     for number, row in enumerate(csv_rows(path, COLUMNS), start=1):

@@ -13,8 +13,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from inferwatch.traces.events import ENVIRONMENT, TraceEvent, TraceOptions, to_micros
+from inferwatch.traces.events import ENVIRONMENT, TraceEvent, TraceOptions
 from inferwatch.traces.rows import json_rows
+from inferwatch_schemas.instants import micros
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ def read(path: Path, options: TraceOptions) -> Iterator[TraceEvent]:
     Raises:
         TraceError: The file is not of this format.
     """
-    start = to_micros(options.start or START)
+    start = micros(options.start or START)
     for row in json_rows(path):
         record = {
             "service_name": options.service or SERVICE,

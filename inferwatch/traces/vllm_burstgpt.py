@@ -19,8 +19,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from inferwatch.traces.errors import TraceError
-from inferwatch.traces.events import ENVIRONMENT, TraceEvent, TraceOptions, to_micros
+from inferwatch.traces.events import ENVIRONMENT, TraceEvent, TraceOptions
 from inferwatch.traces.rows import Row, csv_rows, first_line, json_rows
+from inferwatch_schemas.instants import micros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ def read(path: Path, options: TraceOptions) -> Iterator[TraceEvent]:
         TraceError: The file is none of the three kinds, or neither name nor options tell the level.
     """
     name = options.service or _name(path)
-    start = to_micros(options.start or START)
+    start = micros(options.start or START)
     for row, clock, event in _rows(path):
         at = start + round(row.number(clock) * 1_000_000)
         schema, record = event(row, name)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inferwatch_schemas.instants import moment_text
 from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.backtest.chunks import PastWindows
 from inferwatch_streams.backtest.episode import Episode
@@ -18,7 +19,6 @@ from inferwatch_streams.backtest.replay import replay
 from inferwatch_streams.backtest.scoring import KnownIncident, score
 from inferwatch_streams.configuration.durations import HOUR, MINUTE, SECOND
 from inferwatch_streams.errors import ConfigurationError, StoredRowError
-from inferwatch_streams.instants import moment_text
 from inferwatch_streams.rules.definition import Anomaly, Threshold
 from inferwatch_streams.rules.reading import default_rules
 

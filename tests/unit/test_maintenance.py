@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inferwatch_schemas.instants import micros
 from inferwatch_streams.alerts.maintenance import SCHEMA, WEEKDAYS, Maintenance
 from inferwatch_streams.configuration.file import ConfigurationFile
 from inferwatch_streams.errors import ConfigurationError, StreamsSettingsError
-from inferwatch_streams.instants import micros
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = {"name": "night", "matchers": ["service=chat"], "from": "22:00", "to": "04:00"}

@@ -14,8 +14,9 @@ import pytest
 
 from inferwatch.traces import formats
 from inferwatch.traces.errors import TraceError
-from inferwatch.traces.events import TraceEvent, TraceOptions, to_micros
+from inferwatch.traces.events import TraceEvent, TraceOptions
 from inferwatch.traces.rows import csv_rows, json_rows
+from inferwatch_schemas.instants import micros
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.wire import Encoder
 
@@ -216,9 +217,7 @@ Write = Callable[[str, str | bytes], Path]
 def test_azure_times_are_cut_off_to_microseconds(write: Write) -> None:
     """The seventh decimal is dropped, never rounded up, and the time is UTC."""
     (event,) = formats.events("azure_llm_2023", [write("code.csv", AZURE)])
-    assert event.event_time_micros == to_micros(
-        datetime(2023, 11, 16, 18, 17, 3, 979969, tzinfo=UTC)
-    )
+    assert event.event_time_micros == micros(datetime(2023, 11, 16, 18, 17, 3, 979969, tzinfo=UTC))
 
 
 def test_gzip_is_known_by_its_first_bytes(write: Write) -> None:
@@ -245,7 +244,7 @@ def test_start_and_service_can_be_told(write: Write) -> None:
     """Options move a trace's clock and rename its service."""
     options = TraceOptions(datetime(2030, 1, 1, tzinfo=UTC), "mine")
     (event,) = formats.events("ragpulse", [write("t", PULSE)], options)
-    assert event.event_time_micros == to_micros(datetime(2030, 1, 1, 0, 1, 22, tzinfo=UTC))
+    assert event.event_time_micros == micros(datetime(2030, 1, 1, 0, 1, 22, tzinfo=UTC))
     assert event.record["service_name"] == "mine"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import random
-import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inferwatch_agents import client
@@ -13,6 +12,7 @@ from inferwatch_agents.calls import CURRENT
 from inferwatch_agents.context import BELONGING
 from inferwatch_agents.controls.control import ERROR_TYPES
 from inferwatch_agents.errors import CircuitOpenError, ConfigurationError
+from inferwatch_schemas.instants import now_micros
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ def _stopping(running: Client, model: str | None, endpoint: str) -> Control | No
         return running.following.controls.stopping(
             model,
             endpoint,
-            time.time_ns() // 1000,
+            now_micros(),
             random.random(),  # noqa: S311  # nothing secret
         )
     except Exception as error:  # noqa: BLE001  # what cannot be decided stops nobody's work

@@ -12,8 +12,8 @@ from inferwatch_agents.context import BELONGING
 from inferwatch_agents.experiments.assignment import assigned
 from inferwatch_agents.experiments.definition import Experiment
 from inferwatch_agents.experiments.files import load_experiments
-from inferwatch_agents.times import micros
 from inferwatch_agents.trace_context import current_trace
+from inferwatch_schemas.instants import micros
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

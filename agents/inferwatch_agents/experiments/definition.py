@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from inferwatch_agents.errors import ExperimentError
-from inferwatch_agents.times import micros
+from inferwatch_schemas.instants import micros
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

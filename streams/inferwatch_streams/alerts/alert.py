@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from inferwatch_schemas.instants import micros_or_none
 from inferwatch_streams.alerts.memory import Memory
-from inferwatch_streams.instants import micros_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

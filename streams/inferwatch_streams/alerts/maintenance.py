@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
 from zoneinfo import ZoneInfo
 
+from inferwatch_schemas.instants import micros, moment
 from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.errors import StreamsSettingsError
-from inferwatch_streams.instants import micros, moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from inferwatch_schemas.columnar.chunk import Chunk
+from inferwatch_schemas.instants import moment_text
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import AGGREGATES
 from inferwatch_schemas.wire import Encoder
 from inferwatch_streams.errors import StoredRowError
-from inferwatch_streams.instants import moment_text
 from inferwatch_streams.signals import MICROS, SIGNALS, WINDOW_SECONDS
 from inferwatch_streams.windows.rows import aggregate_reader
 from inferwatch_streams.windows.store import WindowStore

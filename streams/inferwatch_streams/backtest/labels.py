@@ -12,10 +12,10 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from inferwatch_schemas.instants import micros, moment_text
 from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.backtest.scoring import KnownIncident
 from inferwatch_streams.errors import ConfigurationError, MatcherError
-from inferwatch_streams.instants import micros, moment_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from inferwatch_schemas.instants import micros, micros_or_none
 from inferwatch_streams.alerts.matcher import Matcher
-from inferwatch_streams.instants import micros, micros_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

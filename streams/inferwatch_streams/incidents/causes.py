@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from inferwatch_schemas.instants import moment_text
 from inferwatch_streams.incidents.correlation import about_host, placed
-from inferwatch_streams.instants import moment_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from inferwatch_schemas.instants import moment_text
 from inferwatch_streams.incidents.changes import escalated, noted, resolved, transition
 from inferwatch_streams.incidents.incident import Event
 from inferwatch_streams.incidents.timeline import SELF, quiet_since, told
-from inferwatch_streams.instants import moment_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from inferwatch_schemas.instants import micros, micros_or_none
 from inferwatch_streams.alerts.alert import RESOLVED as ALERT_RESOLVED
 from inferwatch_streams.alerts.alert import SEVERITIES
-from inferwatch_streams.instants import micros, micros_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from inferwatch_schemas.instants import micros, micros_or_none
 from inferwatch_streams.alerts import alert as alerts
 from inferwatch_streams.alerts.alert import Alert
-from inferwatch_streams.instants import micros, micros_or_none
 from inferwatch_streams.notifications.notice import (
     ACKNOWLEDGED,
     ALERT,

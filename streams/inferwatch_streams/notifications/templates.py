@@ -11,8 +11,8 @@ from jinja2 import ChainableUndefined, TemplateError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from inferwatch_schemas.instants import moment_text
 from inferwatch_streams.errors import StreamsError
-from inferwatch_streams.instants import moment_text
 from inferwatch_streams.notifications import metrics
 from inferwatch_streams.notifications.notice import ALERT, RESOLVED
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from inferwatch_streams.instants import moment_text
+from inferwatch_schemas.instants import moment_text
 from inferwatch_streams.rules.finding import Finding
 
 if TYPE_CHECKING:

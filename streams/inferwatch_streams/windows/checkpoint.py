@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from inferwatch_streams.instants import micros, moment
+from inferwatch_schemas.instants import micros, moment
 from inferwatch_streams.windows.frontier import Frontier
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from inferwatch_streams.instants import moment
+from inferwatch_schemas.instants import moment
 from inferwatch_streams.notifications.channels.answers import of_http_status
 from inferwatch_streams.notifications.channels.http import Request
 from inferwatch_streams.notifications.channels.links import web_address

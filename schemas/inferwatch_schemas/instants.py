@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from time import time_ns
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -17,6 +18,11 @@ def micros(time: datetime) -> int:
 def micros_or_none(time: datetime | None) -> int | None:
     """As ``micros``; None stays None."""
     return None if time is None else micros(time)
+
+
+def now_micros() -> int:
+    """Microseconds since 1970 by this machine's clock."""
+    return time_ns() // 1000
 
 
 def moment(at: int) -> datetime:
