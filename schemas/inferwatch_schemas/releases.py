@@ -50,7 +50,12 @@ class Release:
     @property
     def file(self) -> str:
         """File name below ``avro/released``."""
-        return f"{self.name}.{self.version}.avsc"
+        return file_name(self.name, self.version)
+
+
+def file_name(name: str, version: int) -> str:
+    """File name of a release below ``avro/released``."""
+    return f"{name}.{version}.avsc"
 
 
 def current_text(name: str) -> str:
@@ -79,7 +84,7 @@ def releases() -> tuple[Release, ...]:
     pins = json.loads((RELEASED / "ids.json").read_text(encoding="utf-8"))
     return tuple(
         Release(pin["id"], pin["name"], pin["version"],
-                _read(RELEASED / f"{pin['name']}.{pin['version']}.avsc", pin["name"]))
+                _read(RELEASED / file_name(pin["name"], pin["version"]), pin["name"]))
         for pin in sorted(pins, key=lambda pin: int(pin["id"]))
     )  # fmt: skip
 

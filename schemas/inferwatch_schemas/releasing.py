@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from inferwatch_schemas.compatibility import problems, unreadable
 from inferwatch_schemas.errors import SchemaRefusedError, UnknownSchemaError
-from inferwatch_schemas.releases import canonical
+from inferwatch_schemas.releases import canonical, file_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ class Pin:
     @property
     def file(self) -> str:
         """File name below ``released``."""
-        return f"{self.name}.{self.version}.avsc"
+        return file_name(self.name, self.version)
 
 
 def pins(folder: Path) -> list[Pin]:
