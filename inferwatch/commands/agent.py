@@ -1,20 +1,18 @@
 """``inferwatch agent``: sample this host and its GPUs, until told to stop."""
 
 import contextlib
-import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 
 from inferwatch import options
+from inferwatch.program_log import LogLevel, write_log
 from inferwatch_agents.errors import ConfigurationError
 from inferwatch_agents.host.agent import HostAgent
 from inferwatch_agents.host.endpoint import DCGM_PATH, METRICS_PATH, endpoint
@@ -26,15 +24,6 @@ from inferwatch_agents.host.shipping import Shipping
 from inferwatch_schemas.prometheus import serve
 
 DEFAULTS = AgentSettings()
-
-
-class LogLevel(StrEnum):
-    """How much the agent tells."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 def _option(name: str, about: str, **more: Any) -> Any:
@@ -97,7 +86,7 @@ def agent(  # noqa: PLR0913  # an option is a parameter
     # At once: as a container's first process, Python heeds no SIGTERM by itself.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    _set_up_logging(log_level)
+    write_log(log_level, sys.stderr)
     settings = AgentSettings(
         host_name=host_name or DEFAULTS.host_name,
         interval_seconds=interval,
@@ -164,11 +153,3 @@ def _serve(running: HostAgent, settings: AgentSettings, shipping: Shipping | Non
 
 def _nowhere(_schema: str, _record: dict[str, Any]) -> None:
     """Take an event where nothing is sent to Kafka."""
-
-
-def _set_up_logging(level: LogLevel) -> None:
-    number = logging.getLevelNamesMapping()[level.name]
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

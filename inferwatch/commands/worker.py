@@ -2,20 +2,18 @@
 
 import contextlib
 import dataclasses
-import logging
 import os
 import signal
 import sys
 import tempfile
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-import structlog
 import typer
 
 from inferwatch import options
 from inferwatch.errors import NotReadyError
+from inferwatch.program_log import LogLevel, write_log
 from inferwatch.roles import NEEDS_CLICKHOUSE, ROLES, Role, Servers
 from inferwatch_clickhouse import migrate
 from inferwatch_clickhouse.client import ClickHouse
@@ -34,15 +32,6 @@ if TYPE_CHECKING:
     import faust
 
 CHECK_SECONDS: Final = 10.0
-
-
-class LogLevel(StrEnum):
-    """How much a worker tells."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 @options.expanded
@@ -81,7 +70,7 @@ def worker(  # noqa: PLR0913  # an option is a parameter
     keep_freed_memory()
     # Until Faust handles it: as a container's first process, Python heeds no SIGTERM by itself.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    _set_up_logging(log_level)
+    write_log(log_level, os.fdopen(os.dup(2), "w", buffering=1))
     # What is set wrongly is told before anything is asked.
     roles = list(dict.fromkeys(only)) or list(Role)
     servers = Servers(kafka, registry_url, clickhouse)
@@ -141,14 +130,6 @@ def check_migrated(clickhouse: ClickHouseSettings) -> None:
             f"Database {clickhouse.database!r} at {clickhouse.url} lacks {len(pending)} "
             "migrations; run: inferwatch migrate"
         )
-
-
-def _set_up_logging(level: LogLevel) -> None:
-    number = logging.getLevelNamesMapping()[level.name]
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(os.fdopen(os.dup(2), "w", buffering=1)),
-    )
 
 
 def _warm_up(rehearsals: "Sequence[Callable[[], None]]") -> None:

@@ -79,7 +79,7 @@ def test_a_worker_compiles_before_it_joins(
         (aggregation, "create_app"), (sink, "create_app"), (rules, "create_app"),
         (incidents, "create_app"), (notifications, "create_app"),
         (worker, "_warm_up"), (worker, "_run"),
-        (worker, "_set_up_logging"), (worker, "keep_freed_memory"),
+        (worker, "write_log"), (worker, "keep_freed_memory"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, noted(name))
     result = CliRunner().invoke(app, ["worker", *options], env={"INFERWATCH_METRICS_PORT": None})
