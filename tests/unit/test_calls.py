@@ -10,7 +10,7 @@ import pytest
 from sdk_recorder import AT, Recorder
 
 import inferwatch_agents
-from inferwatch_agents import client, current_call, identify, in_experiment
+from inferwatch_agents import current_call, identify, in_experiment
 from inferwatch_agents.calls import Call
 from inferwatch_agents.prices import load_prices
 from inferwatch_agents.trace_context import Trace, current_trace, parse_traceparent
@@ -18,13 +18,6 @@ from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.wire import Encoder
 
 TRACE_ID, SPAN_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-
-
-@pytest.fixture(name="recorder")
-def _recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    recorder = Recorder()
-    monkeypatch.setattr(client, "_active", recorder)
-    return recorder
 
 
 def test_a_block_is_one_call(recorder: Recorder) -> None:

@@ -14,7 +14,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from sdk_recorder import Recorder
 
 import inferwatch_agents
-from inferwatch_agents import client, traces
+from inferwatch_agents import traces
 from inferwatch_agents.logs.correlation import belonging_fields
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -34,13 +34,6 @@ for asking in (lambda: traces.SpanExporter, lambda: inferwatch_agents.init("s", 
     except ConfigurationError as error:
         print(error)
 """
-
-
-@pytest.fixture(name="recorder")
-def _recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    recorder = Recorder()
-    monkeypatch.setattr(client, "_active", recorder)
-    return recorder
 
 
 @pytest.mark.parametrize("form", [HEADERS, dict(HEADERS)])
