@@ -1,6 +1,7 @@
 """What rules hear of lost events while ClickHouse is away, and before it has told anything."""
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -35,9 +36,16 @@ class Server:
         return self.now / SECOND
 
 
-def test_a_server_that_never_answers_fails_the_rule_in_time() -> None:
-    """At first nothing is known and nothing fires; then the rule says why it cannot tell."""
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Yield a server that is away; the thread that asks on after the test has nothing to log."""
     server = Server()
+    yield server
+    server.away = False
+
+
+def test_a_server_that_never_answers_fails_the_rule_in_time(server: Server) -> None:
+    """At first nothing is known and nothing fires; then the rule says why it cannot tell."""
     lost = LostEvents(server.ask, server.clock)
     assert lost.gaps(0, 900 * SECOND) == []
     assert server.heard.wait(10)
@@ -46,9 +54,8 @@ def test_a_server_that_never_answers_fails_the_rule_in_time() -> None:
         lost.gaps(0, 900 * SECOND)
 
 
-def test_what_was_told_holds_for_a_while() -> None:
+def test_what_was_told_holds_for_a_while(server: Server) -> None:
     """The longest stretch that a rule wants is asked for, up to the last settled minute."""
-    server = Server()
     server.away = False
     lost = LostEvents(server.ask, server.clock)
     lost.gaps(server.now - 60 * SECOND, server.now)
