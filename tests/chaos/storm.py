@@ -7,8 +7,9 @@ from typing import Any
 
 import comparison
 from arena import Arena
-from load import Event, Log, Publishing, make_events
+from load import Event, Log, Publishing
 from pipeline import Worker, wait_until
+from random_events import make_events
 
 LANDED_SECONDS = 120.0
 SLICE_SECONDS = 0.05

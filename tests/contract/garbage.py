@@ -4,7 +4,8 @@ import json
 import struct
 from dataclasses import dataclass
 
-from load import SCHEMA_IDS, Event, encode, make_events
+from load import SCHEMA_IDS, Event, encode
+from random_events import make_events
 
 GOOD = [event for event in make_events(2, 400) if event.schema == "request"]
 EXPOSURE = next(encode(event) for event in make_events(3, 20) if event.schema == "exposure")

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 from confluent_kafka import Message, Producer
-from load import Event, Log, Record, encode, make_states
+from load import Event, Log, Record, encode
 from pipeline import Stack, wait_until
+from random_states import make_states
 from tables import STATES, assert_raw_rows
 from typer.testing import CliRunner
 

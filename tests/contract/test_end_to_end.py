@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import BLOCK_LENGTH
-from load import Log, Publishing, make_events
+from load import Log, Publishing
 from pipeline import Stack, wait_until
+from random_events import make_events
 from tables import (
     assert_aggregates,
     assert_evaluation_windows,

@@ -5,8 +5,9 @@ import struct
 import pytest
 from confluent_kafka import Producer
 from garbage import GARBAGE
-from load import SCHEMA_IDS, Event, Log, encode, make_events
+from load import SCHEMA_IDS, Event, Log, encode
 from pipeline import Stack, wait_until
+from random_events import make_events
 from tables import assert_raw_rows
 
 from inferwatch_schemas.admin import SILENT

@@ -1,8 +1,9 @@
 """A topic that is deleted and created again under a running worker is another log."""
 
 from confluent_kafka.admin import AdminClient
-from load import Log, make_events
+from load import Log
 from pipeline import Stack, wait_until
+from random_events import make_events
 
 from inferwatch_clickhouse.client import ClickHouse
 from inferwatch_schemas.admin import TopicAdmin

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaException, Producer
-from load import Log, make_events
+from load import Log
 from pipeline import Stack, Worker, wait_until
 from proxy import Mode, Proxy
+from random_events import make_events
 from tables import counted, expected_counts
 
 from inferwatch_schemas.admin import SILENT
