@@ -1,28 +1,14 @@
 """Windows of quality scores: what has no score or verdict counts in no mean and no rate."""
 
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from avro_rows import store
 
-from inferwatch.embedded.clickhouse import EmbeddedClickHouse
 from inferwatch_clickhouse.client import ClickHouse
-from inferwatch_clickhouse.migrate import migrate
-from inferwatch_clickhouse.settings import ClickHouseSettings
 
 NOON = 1_700_136_000_000  # 2023-11-16 12:00:00 UTC, in milliseconds
-
-
-@pytest.fixture
-def clickhouse(tmp_path: Path) -> Iterator[ClickHouse]:
-    """Yield a migrated ClickHouse."""
-    with EmbeddedClickHouse(tmp_path / "data", tmp_path) as server:
-        settings = ClickHouseSettings(url=server.url)
-        migrate(settings)
-        yield ClickHouse(settings)
 
 
 def _row(**given: Any) -> dict[str, Any]:

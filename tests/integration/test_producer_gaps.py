@@ -2,20 +2,17 @@
 
 import random
 import re
+import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import pytest
 from avro_rows import store
 
-from inferwatch.embedded.clickhouse import EmbeddedClickHouse
-from inferwatch.lost_events import LostEvents, ask
+from inferwatch.lost_events import LostEvents, Told, ask
 from inferwatch_clickhouse.client import ClickHouse
-from inferwatch_clickhouse.migrate import migrate
 from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_schemas import releases
 from inferwatch_schemas.topics import PUBLISHED, Topic
@@ -28,29 +25,6 @@ HOUR = 60 * MINUTE
 COLUMNS = "topic, producer_id, toUnixTimestamp(minute), sources, made, landed, missing, resent"
 
 Row = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    """Yield the embedded ClickHouse."""
-    folder = tmp_path_factory.mktemp("clickhouse")
-    with EmbeddedClickHouse(folder / "data", folder) as running:
-        yield running
-
-
-@pytest.fixture
-def settings(server: EmbeddedClickHouse, request: pytest.FixtureRequest) -> ClickHouseSettings:
-    """Return where a migrated database of the test's own is."""
-    database = "test_" + str(abs(hash(request.node.nodeid)))
-    own = replace(ClickHouseSettings(url=server.url), database=database)
-    migrate(own)
-    return own
-
-
-@pytest.fixture
-def clickhouse(settings: ClickHouseSettings) -> ClickHouse:
-    """Return a client of the test's own database."""
-    return ClickHouse(settings)
 
 
 def source_field(topic: Topic) -> str:
@@ -262,8 +236,20 @@ def test_an_hour_is_read_without_the_other_weeks(clickhouse: ClickHouse) -> None
     assert len(between(clickhouse, NOON + HOUR, NOON + 2 * HOUR)) == 60
 
 
+@pytest.fixture
+def told(clickhouse_settings: ClickHouseSettings) -> Iterator[Callable[[int, int], Told]]:
+    """Yield what asks ClickHouse; the thread that asks on after the test has nothing to log."""
+    over = threading.Event()
+
+    def asked(since: int, until: int) -> Told:
+        return Told(until, []) if over.is_set() else ask(clickhouse_settings, since, until)
+
+    yield asked
+    over.set()
+
+
 def test_rules_hear_of_what_is_missing(
-    clickhouse: ClickHouse, settings: ClickHouseSettings
+    clickhouse: ClickHouse, told: Callable[[int, int], Told]
 ) -> None:
     """The kind completeness fires for the producer that lost events, of settled minutes."""
     rows = [
@@ -274,7 +260,7 @@ def test_rules_hear_of_what_is_missing(
     store(clickhouse, "log", rows)
     late = {"producer_id": "sound", "sequence": 5, "event_time": NOON + 9 * MINUTE}
     store(clickhouse, "log", [{**late, "kafka_offset": 20}])
-    lost = LostEvents(partial(ask, settings), lambda: (NOON + 10 * MINUTE) / 1e6)
+    lost = LostEvents(told, lambda: (NOON + 10 * MINUTE) / 1e6)
     assert lost.gaps(NOON, NOON + 10 * MINUTE) == []
     lost.refresh()
     assert lost.gaps(NOON, NOON + 10 * MINUTE) == [

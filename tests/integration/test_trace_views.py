@@ -1,40 +1,18 @@
 """Logs, spans and scores as analysts read them, and all of one trace in the order of time."""
 
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from avro_rows import store
 
-from inferwatch.embedded.clickhouse import EmbeddedClickHouse
 from inferwatch_clickhouse.client import ClickHouse
-from inferwatch_clickhouse.migrate import migrate
-from inferwatch_clickhouse.settings import ClickHouseSettings
 
 NOON = 1_700_136_000_000_000  # 2023-11-16 12:00:00 UTC, in microseconds
 SECOND = 1_000_000
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SERVICE = {"service_name": "chat", "kafka_topic_id": "t"}
 EVENTS = 80_000
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    """Yield the embedded ClickHouse."""
-    folder = tmp_path_factory.mktemp("clickhouse")
-    with EmbeddedClickHouse(folder / "data", folder) as running:
-        yield running
-
-
-@pytest.fixture
-def clickhouse(server: EmbeddedClickHouse, request: pytest.FixtureRequest) -> ClickHouse:
-    """Return a migrated database of the test's own."""
-    settings = ClickHouseSettings(url=server.url)
-    own = replace(settings, database="test_" + str(abs(hash(request.node.nodeid))))
-    migrate(own)
-    return ClickHouse(own)
 
 
 def _span(**given: Any) -> dict[str, Any]:

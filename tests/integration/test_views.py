@@ -2,8 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,30 +10,10 @@ from typing import Any
 import pytest
 from avro_rows import store
 
-from inferwatch.embedded.clickhouse import EmbeddedClickHouse
 from inferwatch_clickhouse.client import ClickHouse
-from inferwatch_clickhouse.migrate import migrate
-from inferwatch_clickhouse.settings import ClickHouseSettings
 
 NOON = 1_700_136_000_000  # 2023-11-16 12:00:00 UTC, in milliseconds
 ZERO_BIN = -32768
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    """Yield the embedded ClickHouse."""
-    folder = tmp_path_factory.mktemp("clickhouse")
-    with EmbeddedClickHouse(folder / "data", folder) as running:
-        yield running
-
-
-@pytest.fixture
-def clickhouse(server: EmbeddedClickHouse, request: pytest.FixtureRequest) -> ClickHouse:
-    """Return a migrated database of the test's own."""
-    settings = ClickHouseSettings(url=server.url)
-    own = replace(settings, database="test_" + str(abs(hash(request.node.nodeid))))
-    migrate(own)
-    return ClickHouse(own)
 
 
 def _request_row(**given: Any) -> dict[str, Any]:
