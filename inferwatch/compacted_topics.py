@@ -11,9 +11,10 @@ from confluent_kafka import KafkaError, Message, Producer
 from inferwatch_agents.compacted import Compacted
 from inferwatch_agents.compacted_reader import CompactedReader, ReaderSettings
 from inferwatch_agents.publisher import PublisherSettings
-from inferwatch_schemas.admin import SILENT, Heard, TopicAdmin, kafka_errors
+from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.errors import KafkaRefusedError, KafkaUnavailableError
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT, Heard, kafka_errors
 from inferwatch_schemas.registry import Registry
 from inferwatch_schemas.topics import Topic
 from inferwatch_schemas.wire import Encoder, cloudevents_headers

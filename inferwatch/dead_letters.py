@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from inferwatch.topic_reading import messages
 from inferwatch_schemas import wire
-from inferwatch_schemas.admin import SILENT, Heard, TopicAdmin
+from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.columnar.dead_letters import CUT
 from inferwatch_schemas.errors import (
     KafkaRefusedError,
@@ -19,6 +19,7 @@ from inferwatch_schemas.errors import (
 )
 from inferwatch_schemas.instants import moment
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT, Heard
 from inferwatch_schemas.registry import Registry
 from inferwatch_schemas.topics import DEAD_LETTERS, TOPICS
 

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from inferwatch_schemas.admin import SILENT, TIMEOUT_SECONDS, Heard, kafka_errors
+from inferwatch_schemas.admin import TIMEOUT_SECONDS
 from inferwatch_schemas.errors import KafkaRefusedError, KafkaUnavailableError
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT, Heard, kafka_errors
 
 _POLL_SECONDS: Final = 0.2
 _POLL_RECORDS: Final = 500

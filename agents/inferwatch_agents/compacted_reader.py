@@ -20,8 +20,9 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicP
 # The class itself, as in sender: OpenTelemetry's instrumentation would make a span of each poll.
 from confluent_kafka.cimpl import Consumer
 
-from inferwatch_schemas.admin import SILENT, TopicAdmin
+from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.errors import RegistryUnavailableError
+from inferwatch_schemas.kafka_errors import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,6 +19,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from inferwatch_agents.channel import open_channel
 from inferwatch_agents.errors import PublishError
 from inferwatch_schemas.instants import now_micros
+from inferwatch_schemas.kafka_errors import SILENT, Heard
 from inferwatch_schemas.topics import PUBLISHED
 from inferwatch_schemas.unreachable import unreachable
 
@@ -121,7 +122,7 @@ class Publisher:
         self._lock = threading.Lock()
         # The client calls back in whichever thread polls, also while _lock is held.
         self._count_lock = threading.Lock()
-        self._broker_error: str | None = None
+        self._heard = Heard()
         config = {
             **kafka.confluent(),
             **self._settings.librdkafka(),
@@ -129,7 +130,7 @@ class Publisher:
             "on_delivery": self._on_delivery,
         }
         try:
-            self._producer = make_producer(config, logger=_Silence())
+            self._producer = make_producer(config, logger=SILENT)
         except KafkaException as error:
             raise PublishError(f"Kafka's client refuses its settings: {_reason(error)}.") from error
         self._topics = self._existing_topics()
@@ -190,7 +191,7 @@ class Publisher:
             )
             raise PublishError(f"Events were not delivered to Kafka at {self._servers}: {told}.")
         if waiting:
-            because = f" ({self._broker_error})" if self._broker_error else ""
+            because = f" ({self._heard.last})" if self._heard.last else ""
             topics = ", ".join(sorted(c.topic.name for c in self._channels.values()))
             raise PublishError(
                 f"Kafka at {self._servers} has not acknowledged {waiting} events of {topics} "
@@ -234,7 +235,7 @@ class Publisher:
         except KafkaException as error:
             self._producer.poll(0)
             raise PublishError(
-                unreachable(self._kafka, self._broker_error or _reason(error))
+                unreachable(self._kafka, self._heard.last or _reason(error))
             ) from error
         return frozenset(metadata.topics)
 
@@ -246,22 +247,12 @@ class Publisher:
                 self.failed += 1
                 self._failures[message.topic(), error.str()] += 1
 
-    def _on_broker_error(self, error: Any) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # named so, yet public
-            # What brought them down was reported just before, and says more.
-            return
-        text = error.str()
+    def _on_broker_error(self, error: KafkaError) -> None:
+        before = self._heard.last
+        self._heard(error)
         # The client repeats itself at every attempt to connect.
-        if self._channels and text != self._broker_error:
-            log.warning("kafka", reason=text)
-        self._broker_error = text
-
-
-class _Silence:
-    """A logger for librdkafka, whose errors arrive by callback as well."""
-
-    def log(self, level: int, message: str, *arguments: Any) -> None:
-        """Say nothing."""
+        if self._channels and self._heard.last != before:
+            log.warning("kafka", reason=self._heard.last)
 
 
 def _reason(error: KafkaException) -> str:

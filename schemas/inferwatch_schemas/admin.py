@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,12 +14,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public name
     NewTopic,
 )
 
-from inferwatch_schemas.errors import KafkaRefusedError, KafkaUnavailableError
+from inferwatch_schemas.errors import KafkaUnavailableError
 from inferwatch_schemas.kafka import KafkaSettingsError
-from inferwatch_schemas.unreachable import unreachable
+from inferwatch_schemas.kafka_errors import SILENT, Heard, kafka_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from inferwatch_schemas.kafka import KafkaSettings
     from inferwatch_schemas.topics import Topic
@@ -29,20 +27,6 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS: Final = 6.0
 BROKERS_DEFAULT: Final = -1
 _POLL_SECONDS: Final = 0.1
-
-_UNAVAILABLE: Final = frozenset({
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001  # librdkafka's local codes are named so
-    KafkaError._AUTHENTICATION,  # noqa: SLF001  # likewise
-    KafkaError._RESOLVE,  # noqa: SLF001  # likewise
-    KafkaError._TIMED_OUT,  # noqa: SLF001  # likewise
-    KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001  # likewise
-    KafkaError._TRANSPORT,  # noqa: SLF001  # likewise
-    KafkaError.REQUEST_TIMED_OUT,
-})  # fmt: skip
-
-# librdkafka logs each refused connection; what the caller needs of it is in the exception.
-SILENT: Final = logging.getLogger(f"{__name__}.librdkafka")
-SILENT.disabled = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,42 +83,6 @@ def differences(topic: Topic, state: TopicState, factor: int = 1) -> tuple[str, 
             has = "does not have" if actual is None else f"has {key}={actual}, not"
             found.append(f"{topic.name} {has} {key}={declared}")
     return tuple(found)
-
-
-class Heard:
-    """Keeps the last thing a client's ``error_cb`` was told, for the message when a call fails."""
-
-    def __init__(self) -> None:
-        self.last: str | None = None
-
-    def __call__(self, error: KafkaError) -> None:
-        """Take an error of the client."""
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  # librdkafka's code; it adds nothing
-            self.last = error.str()
-
-
-@contextmanager
-def kafka_errors(kafka: KafkaSettings, heard: Callable[[], str | None]) -> Iterator[None]:
-    """Turn the client's exceptions into this component's, with the broker's address.
-
-    Args:
-        kafka: Whom the client asks.
-        heard: The last thing that ``error_cb`` was told: a call which times out does not itself
-            say that connections are refused or a name unknown.
-
-    Raises:
-        KafkaUnavailableError: No broker answered in time.
-        KafkaRefusedError: A broker answered with an error.
-    """
-    try:
-        yield
-    except KafkaException as error:
-        why: KafkaError = error.args[0]
-        if why.code() in _UNAVAILABLE:
-            raise KafkaUnavailableError(unreachable(kafka, heard() or why.str())) from error
-        raise KafkaRefusedError(
-            f"Kafka at {kafka.bootstrap_servers} refuses: {why.str().rstrip('.')}."
-        ) from error
 
 
 class TopicAdmin:

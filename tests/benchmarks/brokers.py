@@ -10,8 +10,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from inferwatch.embedded.broker import EmbeddedBroker
 from inferwatch.embedded.errors import EmbeddedError
 from inferwatch.embedded.kafka import KAFKA_VERSION, ApacheKafka
-from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 
 POLL_SECONDS = 0.02
 COORDINATOR_SECONDS = 30.0

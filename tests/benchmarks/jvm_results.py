@@ -5,8 +5,8 @@ from collections import defaultdict
 
 from confluent_kafka import Consumer, TopicPartition
 
-from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 from tests.benchmarks.measuring import POLL_SECONDS
 from tests.benchmarks.request_load import MICROS, PARTITIONS, WINDOW_MICROS, Group, Totals
 from tests.benchmarks.totals import NUMBERS

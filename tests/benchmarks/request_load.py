@@ -13,8 +13,8 @@ import fastavro
 from confluent_kafka import Producer
 
 from inferwatch_schemas import releases
-from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 
 PARTITIONS = 4
 WINDOW_MICROS = 10_000_000

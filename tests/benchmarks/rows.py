@@ -7,8 +7,8 @@ import fastavro
 from confluent_kafka import Consumer, TopicPartition
 
 from inferwatch_schemas import releases
-from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import AGGREGATES
 from tests.benchmarks.request_load import WINDOW_MICROS, Group, Totals
 from tests.benchmarks.totals import NUMBERS

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
-from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 from tests.benchmarks.contender_venv import PYTHON, write_schema
 from tests.benchmarks.measuring import SESSION_SECONDS, WARM_UP_SECONDS, Cost, started
 from tests.benchmarks.request_load import (

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from confluent_kafka import Producer
 
-from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import REQUESTS
 from tests.benchmarks.claims import Claim, Finding
 from tests.benchmarks.cost_per_event import WARM_UP, WARM_UP_START_MICROS

@@ -37,7 +37,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not listed 
 )
 
 from inferwatch_clickhouse.errors import ClickHouseError
-from inferwatch_schemas.admin import SILENT
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import TOPICS
 from tests.benchmarks.claims import Claim, exit_status
 from tests.benchmarks.deployment import Deployment, LiveLoad, await_current, deployed, workers

@@ -11,8 +11,8 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from prometheus_client.parser import text_string_to_metric_families
 
-from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import AGGREGATED, LANDED, TOPICS
 from tests.benchmarks.deployment import Deployment, LiveLoad, Usage, usage
 from tests.contract.pipeline import Worker

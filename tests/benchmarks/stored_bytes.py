@@ -10,8 +10,9 @@ from confluent_kafka import Consumer, TopicPartition
 from inferwatch.embedded.errors import EmbeddedError
 from inferwatch.embedded.kafka import ApacheKafka
 from inferwatch_clickhouse.client import ClickHouse
-from inferwatch_schemas.admin import SILENT, TopicAdmin
+from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import TOPICS, Topic
 from tests.benchmarks.brokers import await_coordinator
 

@@ -13,8 +13,8 @@ from typing import Any
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 from tests.benchmarks.measuring import POLL_SECONDS, WARM_UP_SECONDS, Cost, started
 from tests.benchmarks.request_load import PARTITIONS, Group, Load, Send, Totals, publish
 from tests.benchmarks.totals import NUMBERS, check

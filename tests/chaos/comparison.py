@@ -16,7 +16,7 @@ from tables import RESOURCE_METRICS, TOLD, VIEWS, plain
 from verdict import DiffersError, Row, Table
 
 from inferwatch_clickhouse.errors import ClickHouseUnavailableError
-from inferwatch_schemas.admin import SILENT
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import AGGREGATES, BY_NAME, Topic, topic_of
 
 Logs = Sequence[tuple[Log, Mapping[str, str]]]

@@ -8,7 +8,8 @@ from garbage import Bad
 from load import Event, Record, encode
 from storm import CODECS, Storm
 
-from inferwatch_schemas.admin import SILENT, TopicAdmin
+from inferwatch_schemas.admin import TopicAdmin
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import REQUESTS, Topic
 
 KEY = b"key"

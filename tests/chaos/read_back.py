@@ -12,8 +12,8 @@ import fastavro
 from confluent_kafka import Consumer, TopicPartition
 from load import SCHEMA_IDS, SCHEMAS, Record
 
-from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import PUBLISHED
 
 READ_SECONDS = 20.0

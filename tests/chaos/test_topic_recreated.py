@@ -9,8 +9,9 @@ from load import Event
 from pipeline import wait_until
 from storm import Storm
 
-from inferwatch_schemas.admin import SILENT, TopicAdmin
+from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.errors import KafkaRefusedError
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import AGGREGATED, Topic, topic_of
 
 pytestmark = pytest.mark.chaos

@@ -18,8 +18,8 @@ from typing import Any
 import fastavro
 from confluent_kafka import Producer
 
-from inferwatch_schemas.admin import SILENT
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import TOPICS, topic_of
 
 MICROS = 1_000_000

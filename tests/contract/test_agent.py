@@ -16,8 +16,9 @@ from inferwatch_agents.host import device_events
 from inferwatch_agents.host.event_log import EventLog
 from inferwatch_agents.host.gpu_sample import Identity
 from inferwatch_agents.host.shipping import Shipping
-from inferwatch_schemas.admin import SILENT, TopicAdmin
+from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import DEVICE_EVENTS, RESOURCES, Topic
 from inferwatch_schemas.wire import decode

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from inferwatch.main import app
 from inferwatch.topic_reading import messages
-from inferwatch_schemas.admin import SILENT
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import ALERTS, COMMANDS
 from inferwatch_schemas.wire import decode

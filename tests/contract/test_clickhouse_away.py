@@ -16,7 +16,7 @@ from tables import aggregated, assert_aggregates, assert_raw_rows, counted, expe
 from inferwatch.embedded.clickhouse import EmbeddedClickHouse
 from inferwatch_clickhouse.migrate import migrate
 from inferwatch_clickhouse.settings import ClickHouseSettings
-from inferwatch_schemas.admin import SILENT
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import PUBLISHED
 
 PART = 5_000

@@ -13,7 +13,7 @@ from load import SCHEMAS, Event, Log, Record, encode
 from pipeline import Stack, wait_until
 from tables import assert_aggregates, assert_raw_rows
 
-from inferwatch_schemas.admin import SILENT
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import DEAD_LETTERS, REQUESTS
 
 PARTITION = 1

@@ -10,7 +10,7 @@ from pipeline import Stack, wait_until
 from random_events import make_events
 from tables import assert_raw_rows
 
-from inferwatch_schemas.admin import SILENT
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import AGGREGATED, PUBLISHED, Topic
 
 EVENTS = [event for event in make_events(8, 400) if event.schema != "request"]

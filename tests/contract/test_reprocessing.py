@@ -18,7 +18,7 @@ from tables import (
     expected_counts,
 )
 
-from inferwatch_schemas.admin import SILENT
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import REQUESTS, TOPICS
 
 # Both brokers' there, because `make test` has no minute left for it.

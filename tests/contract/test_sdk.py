@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from pipeline import Stack
 
-from inferwatch_schemas.admin import SILENT
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import LOGS, REQUESTS, Topic
 from inferwatch_schemas.wire import decode

@@ -13,8 +13,9 @@ import inferwatch_agents
 from inferwatch.embedded.broker import EmbeddedBroker
 from inferwatch_agents import DeliverySettings, client
 from inferwatch_agents.delivery import Delivery
-from inferwatch_schemas.admin import SILENT, TopicAdmin
+from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import REQUESTS
 from inferwatch_schemas.wire import decode

@@ -17,7 +17,7 @@ from proxy import Mode, Proxy
 from random_events import make_events
 from tables import counted, expected_counts
 
-from inferwatch_schemas.admin import SILENT
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.topics import REQUESTS
 
 STALL_SECONDS = 4

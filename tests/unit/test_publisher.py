@@ -1,6 +1,5 @@
 """The publisher, against librdkafka's own mock broker and against a producer that misbehaves."""
 
-import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from inferwatch_agents.publisher import KEY_FIELDS, Publisher, PublisherSettings
 from inferwatch_schemas import releases
 from inferwatch_schemas.errors import EncodeError, UnknownSchemaError
 from inferwatch_schemas.kafka import KafkaSettings
+from inferwatch_schemas.kafka_errors import SILENT
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import PUBLISHED, REQUESTS
 from inferwatch_schemas.wire import decode
@@ -71,8 +71,6 @@ UNCOUNTED: dict[str, dict[str, Any]] = {
         "text": "GPU has fallen off the bus.",
     },
 }
-SILENT = logging.getLogger("test.silent")
-SILENT.disabled = True
 # Listening on the lowest port needs root, and tcpmux is served nowhere.
 NOBODY = "127.0.0.1:1"
 AT = 1_700_000_000_123_456

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from inferwatch_schemas.admin import SILENT, Heard, kafka_errors
 from inferwatch_schemas.errors import KafkaUnavailableError
+from inferwatch_schemas.kafka_errors import SILENT, Heard, kafka_errors
 from inferwatch_streams.leading.fence import EPOCH_HEADER, Fence
 
 if TYPE_CHECKING:
