@@ -1,4 +1,4 @@
-"""The one way to ClickHouse: clickhouse-connect over HTTP, with its errors translated.
+"""The one way to ClickHouse: clickhouse-connect over HTTP.
 
 A ``ClickHouse`` connects at its first use and may be shared by threads. It retries nothing beyond
 a connection that the server had closed while idle: whoever loads data knows best how long to wait.
@@ -9,20 +9,13 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import urlsplit
 
 import clickhouse_connect
-from clickhouse_connect.driver import exceptions as driver
-from urllib3.exceptions import HTTPError
 
-from inferwatch_clickhouse.errors import (
-    ClickHouseAccessError,
-    ClickHouseError,
-    ClickHouseRefusedError,
-    ClickHouseUnavailableError,
-)
+from inferwatch_clickhouse.driver_errors import translated
+from inferwatch_clickhouse.errors import ClickHouseRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -30,34 +23,6 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from inferwatch_clickhouse.settings import ClickHouseSettings
-
-# ClickHouse, src/Common/ErrorCodes.cpp: what another attempt, later, may not meet again.
-_LATER: Final = {
-    3,  # UNEXPECTED_END_OF_FILE: the body did not arrive whole
-    159,  # TIMEOUT_EXCEEDED
-    202,  # TOO_MANY_SIMULTANEOUS_QUERIES
-    203,  # NO_FREE_CONNECTION
-    209,  # SOCKET_TIMEOUT
-    210,  # NETWORK_ERROR
-    236,  # ABORTED: the server is going down
-    241,  # MEMORY_LIMIT_EXCEEDED
-    242,  # TABLE_IS_READ_ONLY: its keeper is away
-    243,  # NOT_ENOUGH_SPACE
-    252,  # TOO_MANY_PARTS: merges lag behind
-    285,  # TOO_FEW_LIVE_REPLICAS
-    319,  # UNKNOWN_STATUS_OF_INSERT
-    394,  # QUERY_WAS_CANCELLED
-    425,  # SYSTEM_ERROR
-    745,  # SERVER_OVERLOADED
-    999,  # KEEPER_EXCEPTION
-}
-_ACCESS: Final = {
-    192,  # UNKNOWN_USER
-    193,  # WRONG_PASSWORD
-    194,  # REQUIRED_PASSWORD
-    497,  # ACCESS_DENIED
-    516,  # AUTHENTICATION_FAILED
-}
 
 # The answer is sent when it is complete: an error cannot hide behind a status of 200.
 _WHOLE_ANSWER: Final = {"wait_end_of_query": 1}
@@ -79,9 +44,7 @@ _INSERT: Final = {
     **_WHOLE_ANSWER,
 }
 
-_CODE = re.compile(r"\bCode:\s*(\d+)")
 _LOW_CARDINALITY = re.compile(r"LowCardinality\((Nullable\(String\)|String)\)")
-_VERSION = re.compile(r"\s*\(version [^\n]*$")
 _CHUNK_BYTES = 1 << 16
 
 # The driver logs every failure with its traceback, and raises it as well.
@@ -120,7 +83,7 @@ class ClickHouse:
             ClickHouseUnavailableError: No answer, or not now.
             ClickHouseRefusedError: ClickHouse refuses the query.
         """
-        with self._translated():
+        with translated(self.settings):
             rows = self._connected().query(sql, parameters=dict(parameters or {})).result_rows
             return [tuple(row) for row in rows]
 
@@ -135,7 +98,7 @@ class ClickHouse:
             ClickHouseUnavailableError: No answer, or not now.
             ClickHouseRefusedError: ClickHouse refuses the statement.
         """
-        with self._translated():
+        with translated(self.settings):
             self._connected().command(sql, parameters=dict(parameters or {}))
 
     def stream(self, sql: str, format_name: str) -> Iterator[bytes]:
@@ -149,7 +112,7 @@ class ClickHouse:
             ClickHouseUnavailableError: No answer, or not now.
             ClickHouseRefusedError: ClickHouse refuses the query.
         """
-        with self._translated():
+        with translated(self.settings):
             answer = cast(
                 "_Stream",
                 self._connected().raw_stream(
@@ -191,7 +154,7 @@ class ClickHouse:
             f"INSERT INTO {table} ({names}) "  # noqa: S608  # names of our own tables
             f"SELECT {names} FROM input({structure}) FORMAT Avro"
         )
-        with self._translated():
+        with translated(self.settings):
             # Given as data of a command, the driver would decode the body and look for SQL in it,
             # which takes longer than all else that is done with the records. Without a table it
             # sends the statement as it is.
@@ -254,52 +217,3 @@ class ClickHouse:
                     tz_mode="aware",
                 )
             return self._client
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (driver.ClickHouseError, HTTPError, OSError) as error:
-            raise self._translate(error) from error
-
-    def _translate(self, error: Exception) -> ClickHouseError:
-        text = str(error)
-        found = _CODE.search(text)
-        code = getattr(error, "code", None) or (int(found[1]) if found else None)
-        if code is None:
-            if isinstance(error, driver.ProgrammingError):
-                return ClickHouseRefusedError(f"ClickHouse's driver refuses: {_sentence(text)}")
-            return ClickHouseUnavailableError(
-                f"ClickHouse at {self.settings.url} does not answer ({_reason(error)}); "
-                "start it, or name another with --clickhouse-url."
-            )
-        message = _explanation(text)
-        if code in _LATER:
-            return ClickHouseUnavailableError(
-                f"ClickHouse at {self.settings.url} cannot do this now (code {code}): {message}"
-            )
-        if code in _ACCESS:
-            return ClickHouseAccessError(
-                f"ClickHouse at {self.settings.url} does not let user "
-                f"{self.settings.user!r} do this (code {code}): {message}",
-                code,
-            )
-        return ClickHouseRefusedError(f"ClickHouse refuses (code {code}): {message}", code)
-
-
-def _explanation(text: str) -> str:
-    """What ClickHouse says in its first line, without codes and class names in front."""
-    return _sentence(text).rpartition("DB::Exception: ")[2]
-
-
-def _sentence(text: str) -> str:
-    first = text.strip().splitlines()[0] if text.strip() else "no reason given"
-    return _VERSION.sub("", first).strip()
-
-
-def _reason(error: Exception) -> str:
-    """The innermost cause: the driver and its HTTP library wrap it several times."""
-    cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__) is not None:
-        cause = inner
-    return _sentence(str(cause)) if str(cause) else type(cause).__name__

@@ -1,4 +1,4 @@
-"""What can go wrong with ClickHouse, told once: the driver's errors do not leave ``client.py``."""
+"""What can go wrong with ClickHouse, told once: the driver's own end at ``driver_errors``."""
 
 
 class ClickHouseError(Exception):
