@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from inferwatch_agents.calls import Call, current_call
-    from inferwatch_agents.client import call, flush, follow, init, shutdown
     from inferwatch_agents.context import identify, in_experiment
     from inferwatch_agents.controls.guarding import guard
     from inferwatch_agents.delivery import DeliverySettings
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from inferwatch_agents.experiments.assigning import assign, conversion, define
     from inferwatch_agents.experiments.definition import Experiment
     from inferwatch_agents.monitoring import monitor
+    from inferwatch_agents.process import call, flush, follow, init, shutdown
     from inferwatch_agents.user_feedback import feedback
 
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
 
 _MODULES: Final = {
     "calls": ("Call", "current_call"),
-    "client": ("call", "flush", "follow", "init", "shutdown"),
     "context": ("identify", "in_experiment"),
     "controls.guarding": ("guard",),
     "delivery": ("DeliverySettings",),
@@ -52,6 +51,7 @@ _MODULES: Final = {
     "experiments.assigning": ("assign", "conversion", "define"),
     "experiments.definition": ("Experiment",),
     "monitoring": ("monitor",),
+    "process": ("call", "flush", "follow", "init", "shutdown"),
     "user_feedback": ("feedback",),
 }
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}

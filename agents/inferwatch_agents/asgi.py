@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 from inferwatch_agents.context import BELONGING, in_request
 from inferwatch_agents.error_types import class_name
 from inferwatch_agents.exposition import exposition
@@ -77,7 +77,7 @@ class Middleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve as the application does; what is no HTTP request passes untouched."""
-        sdk = client.active()
+        sdk = process.active()
         if scope["type"] == "lifespan":
             await self._app(scope, receive, _flushing(send))
         elif scope["type"] != "http":
@@ -93,7 +93,7 @@ class Middleware:
         exchange = Exchange(scope, self._paths)
         span = None if sdk.traces is None else sdk.traces.serve(scope, exchange.trace, sdk.fault)
         if self._model is not None:
-            exchange.call = client.call(
+            exchange.call = process.call(
                 model=self._model, provider=self._provider, operation=self._operation
             )
 
@@ -216,7 +216,7 @@ class Exchange:
 
 def _flushing(send: Send) -> Send:
     async def sending(message: Message) -> None:
-        sdk = client.active()
+        sdk = process.active()
         if sdk is not None and message["type"].startswith("lifespan.shutdown."):
             # Nothing else is to run any more, so that it may hold up the loop, of whatever kind.
             sdk.flush()

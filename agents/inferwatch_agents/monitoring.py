@@ -15,7 +15,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 from inferwatch_agents.calls import enter, leave
 from inferwatch_agents.controls.guarding import check_fallback, stopped
 
@@ -80,7 +80,7 @@ def monitor(  # noqa: PLR0913  # what is said of a call, by name
         if name is None:
             given = named.get("model")
             name = given if isinstance(given, str) else None
-        return client.call(
+        return process.call(
             model=name,
             provider=provider,
             operation=operation,

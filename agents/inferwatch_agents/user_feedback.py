@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 from inferwatch_agents.calls import CURRENT
 from inferwatch_agents.context import BELONGING
 
@@ -72,7 +72,7 @@ def feedback(  # noqa: PLR0913  # what is said, and of what, by name
         user: Pseudonymous id.
         session: Id.
     """
-    sdk = client.active()
+    sdk = process.active()
     if sdk is None:
         return
     try:

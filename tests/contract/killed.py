@@ -10,7 +10,7 @@ import signal
 import sys
 
 import inferwatch_agents
-from inferwatch_agents import client
+from inferwatch_agents import process
 
 servers, acknowledged, waiting, how = sys.argv[1:]
 inferwatch_agents.init("killed", kafka=servers)
@@ -27,7 +27,7 @@ work(int(acknowledged))
 if not inferwatch_agents.flush(30):
     sys.exit("Kafka does not answer.")
 work(int(waiting))
-sdk = client.active()
+sdk = process.active()
 assert sdk is not None
 sys.stdout.write(f"{sdk.delivery.producer_id} {int(acknowledged) + int(waiting)}\n")
 sys.stdout.flush()

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 import inferwatch_agents
 from inferwatch.embedded.broker import EmbeddedBroker
-from inferwatch_agents import DeliverySettings, client
+from inferwatch_agents import DeliverySettings, process
 from inferwatch_agents.delivery import Delivery
 from inferwatch_schemas.admin import TopicAdmin
 from inferwatch_schemas.kafka import KafkaSettings
@@ -34,7 +34,7 @@ def start(broker: EmbeddedBroker) -> Delivery:
         delivery=DeliverySettings(queue_events=ROOM),
         metrics=CollectorRegistry(),
     )
-    found = client.active()
+    found = process.active()
     assert found is not None
     return found.delivery
 

@@ -3,12 +3,12 @@
 import pytest
 from sdk_recorder import Recorder
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 
 
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """Return what keeps the calls that end."""
     recorder = Recorder()
-    monkeypatch.setattr(client, "_active", recorder)
+    monkeypatch.setattr(process, "_active", recorder)
     return recorder

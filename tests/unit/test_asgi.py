@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from sdk_recorder import Recorder
 
 import inferwatch_agents
-from inferwatch_agents import client, identify
+from inferwatch_agents import identify, process
 from inferwatch_agents.asgi import Middleware
 from inferwatch_agents.metering import Answered
 from inferwatch_agents.routes import fold, template
@@ -32,7 +32,7 @@ class Client(Recorder):
 @pytest.fixture(name="sdk")
 def _sdk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     sdk = Client()
-    monkeypatch.setattr(client, "_active", sdk)
+    monkeypatch.setattr(process, "_active", sdk)
     yield sdk
     assert (sdk.connections, sdk.open, sdk.faults) == (set(), set(), [])
 
@@ -123,7 +123,7 @@ def test_an_application_that_is_the_model_is_one_call_a_request(sdk: Client) -> 
     assert (call.user, call.session) == ("u1", "s1")
     assert call.trace_id == "0af7651916cd43dd8448eb211c80319c"
     assert call.time_to_first_token_seconds is not None
-    assert client.call().user is None
+    assert process.call().user is None
     sdk.open.clear()
 
 
@@ -225,7 +225,7 @@ def test_the_end_of_the_application_waits_for_kafka(sdk: Client) -> None:
 
 def test_without_init_requests_pass_untouched() -> None:
     """As before."""
-    assert client.active() is None
+    assert process.active() is None
     assert serve(Middleware(answering), scope_of("/chat/7")) == [start(), body(b"hello")]
 
 

@@ -12,7 +12,7 @@ import pytest
 from steered_sdk import SteeredSdk
 
 import inferwatch_agents
-from inferwatch_agents import Experiment, assign, client, conversion, define, identify, traces
+from inferwatch_agents import Experiment, assign, conversion, define, identify, process, traces
 from inferwatch_agents.context import BELONGING, NOBODY, in_request
 from inferwatch_agents.controls.control import Control
 from inferwatch_agents.experiments import assigning
@@ -39,7 +39,7 @@ def sdk(monkeypatch: pytest.MonkeyPatch) -> SteeredSdk:
     """Return a running SDK that was told of one experiment."""
     running = SteeredSdk()
     running.define(PROMPT)
-    monkeypatch.setattr(client, "_active", running)
+    monkeypatch.setattr(process, "_active", running)
     return running
 
 

@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from sdk_recorder import Recorder
 
 import inferwatch_agents
-from inferwatch_agents import call, client, monitor, traces
+from inferwatch_agents import call, monitor, process, traces
 from inferwatch_agents.calls import Call
 from inferwatch_agents.traces.tracing import Tracing
 
@@ -57,7 +57,7 @@ class Traced(Recorder):
 @pytest.fixture(name="sdk")
 def _sdk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Traced]:
     sdk = Traced()
-    monkeypatch.setattr(client, "_active", sdk)
+    monkeypatch.setattr(process, "_active", sdk)
     yield sdk
     assert not get_current_span().get_span_context().is_valid
 
@@ -349,7 +349,7 @@ def test_without_traces_the_current_span_stays_the_services(
 ) -> None:
     """A call is part of it and makes none."""
     recorder = Recorder()
-    monkeypatch.setattr(client, "_active", recorder)
+    monkeypatch.setattr(process, "_active", recorder)
     provider = TracerProvider(shutdown_on_exit=False)
     with provider.get_tracer("t").start_as_current_span("own") as own, inferwatch_agents.call():
         assert get_current_span() is own

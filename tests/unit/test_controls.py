@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from steered_sdk import SteeredSdk
 
 import inferwatch_agents
-from inferwatch_agents import CircuitOpenError, ConfigurationError, client, guard, monitor
+from inferwatch_agents import CircuitOpenError, ConfigurationError, guard, monitor, process
 from inferwatch_agents.context import in_request
 from inferwatch_agents.controls.control import Control
 from inferwatch_agents.controls.decisions import Controls
@@ -30,7 +30,7 @@ def sdk(monkeypatch: pytest.MonkeyPatch) -> SteeredSdk:
     """Return a running SDK that was told of one open circuit."""
     running = SteeredSdk()
     running.control(OPEN)
-    monkeypatch.setattr(client, "_active", running)
+    monkeypatch.setattr(process, "_active", running)
     return running
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sdk_recorder import Recorder
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 from inferwatch_agents.errors import ConfigurationError
 from inferwatch_agents.evaluation import Evaluator, Question, QuestionSet, Schedule, Summary
 from inferwatch_agents.evaluation import schedule as schedule_module
@@ -126,7 +126,7 @@ def test_telling_that_fails_does_not_end_the_schedule(monkeypatch: pytest.Monkey
         raise RuntimeError("the service's own")
 
     recorder = Recorder()
-    monkeypatch.setattr(client, "_active", recorder)
+    monkeypatch.setattr(process, "_active", recorder)
     monkeypatch.setattr(schedule_module, "log_left_out", fail)
     began, schedule = played(Time(60), 10, [25, 10, 1], on_run=fail, on_failure=fail)
     assert began == [0, 30, 50]

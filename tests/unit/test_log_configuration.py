@@ -16,7 +16,7 @@ import pytest
 import structlog
 from log_recorder import LogRecorder
 
-from inferwatch_agents import ConfigurationError, call, client, logs
+from inferwatch_agents import ConfigurationError, call, logs, process
 from inferwatch_agents.logs.configuration import SERVERS
 from inferwatch_agents.logs.content import Content
 from inferwatch_agents.logs.output import Output
@@ -63,7 +63,7 @@ def _as_before() -> Iterator[None]:
 def sdk(monkeypatch: pytest.MonkeyPatch) -> LogRecorder:
     """Return what stands for a running SDK."""
     recorder = LogRecorder()
-    monkeypatch.setattr(client, "_active", recorder)
+    monkeypatch.setattr(process, "_active", recorder)
     return recorder
 
 
@@ -284,7 +284,7 @@ def test_a_stream_that_fails_is_a_fault(sdk: LogRecorder, tmp_path: Path) -> Non
 
 def test_what_fails_without_the_sdk_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     """On the standard error, because nobody counts."""
-    assert client.active() is None
+    assert process.active() is None
     stream = io.StringIO()
     stream.close()
     for _ in range(3):

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from log_recorder import NOW, LogRecorder, logger
 
-from inferwatch_agents import client, identify, logs
+from inferwatch_agents import identify, logs, process
 from inferwatch_agents.calls import Call
 from inferwatch_agents.context import in_request
 from inferwatch_agents.logs import Send
@@ -27,7 +27,7 @@ SECRET = "hunter2 and more"  # noqa: S105  # none
 def sdk(monkeypatch: pytest.MonkeyPatch) -> LogRecorder:
     """Return what stands for a running SDK."""
     recorder = LogRecorder()
-    monkeypatch.setattr(client, "_active", recorder)
+    monkeypatch.setattr(process, "_active", recorder)
     return recorder
 
 
@@ -60,7 +60,7 @@ def test_line_and_event_say_the_same(sdk: LogRecorder) -> None:
 
 def test_without_the_sdk_lines_are_written() -> None:
     """Before init and after shutdown; nothing is kept for later."""
-    assert client.active() is None
+    assert process.active() is None
     log, lines = logger(send())
     log.error("said")
     assert [line["event"] for line in lines] == ["said"]

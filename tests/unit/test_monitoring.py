@@ -17,7 +17,7 @@ from monitored_functions import (
 )
 from sdk_recorder import Recorder
 
-from inferwatch_agents import client, current_call, monitor
+from inferwatch_agents import current_call, monitor, process
 
 
 def test_a_function_is_one_call(recorder: Recorder) -> None:
@@ -76,7 +76,7 @@ def test_the_argument_model_names_the_model(recorder: Recorder) -> None:
 
 def test_without_init_nothing_happens() -> None:
     """A function that is monitored by nobody works as ever."""
-    assert client.active() is None
+    assert process.active() is None
     assert monitor(lambda: current_call().model)() is None
     assert list(monitor(lambda: iter([1]))()) == [1]
 

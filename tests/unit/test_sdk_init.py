@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import inferwatch_agents
-from inferwatch_agents import ConfigurationError, DeliverySettings, client
+from inferwatch_agents import ConfigurationError, DeliverySettings, process
 from inferwatch_agents.metering import Answered
 from inferwatch_schemas.kafka import KafkaSettings
 
@@ -30,11 +30,11 @@ def test_it_starts_without_kafka_and_stops() -> None:
     inferwatch_agents.init(
         "svc", environment="staging", kafka=NOBODY, delivery=QUICK, metrics=CollectorRegistry()
     )
-    found = client.active()
+    found = process.active()
     assert found is not None
     assert (found.service, found.environment) == ("svc", "staging")
     inferwatch_agents.shutdown()
-    assert client.active() is None
+    assert process.active() is None
     inferwatch_agents.shutdown()
 
 
@@ -49,7 +49,7 @@ def test_all_can_be_said_by_variables() -> None:
         "INFERWATCH_FLUSH_SECONDS": "0.01",
     }
     inferwatch_agents.init(variables=variables, metrics=CollectorRegistry())
-    found = client.active()
+    found = process.active()
     assert found is not None
     assert (found.service, found.environment) == ("svc", "staging")
     assert found.delivery.settings == DeliverySettings(7, 70_000, 0.01)
@@ -61,7 +61,7 @@ def test_an_argument_wins_over_its_variable() -> None:
     inferwatch_agents.init(
         "svc", kafka=NOBODY, delivery=QUICK, variables=variables, metrics=CollectorRegistry()
     )
-    found = client.active()
+    found = process.active()
     assert found is not None
     assert (found.service, found.environment) == ("svc", "unknown")
 
@@ -88,7 +88,7 @@ def test_what_cannot_be_is_one_sentence(variables: dict[str, str], said: str) ->
     with pytest.raises(ConfigurationError, match=said) as caught:
         inferwatch_agents.init(variables=found, metrics=CollectorRegistry())
     assert str(caught.value).count("\n") == 0
-    assert client.active() is None
+    assert process.active() is None
 
 
 def test_a_second_start_is_refused() -> None:
@@ -161,7 +161,7 @@ def test_every_name_of_the_package_is_there() -> None:
 def test_a_forked_child_counts_nothing_of_its_parents() -> None:
     """Requests under way and not yet counted are the parent's, in the metrics of all processes."""
     inferwatch_agents.init("svc", kafka=NOBODY, delivery=QUICK, metrics=CollectorRegistry())
-    found = client.active()
+    found = process.active()
     assert found is not None
     found.connections.add(1)
     with inferwatch_agents.call(model="m"):

@@ -173,7 +173,7 @@ def test_several_processes_are_one_service(tmp_path: Path) -> None:
 import os, sys
 import inferwatch_agents
 import structlog
-from inferwatch_agents import client
+from inferwatch_agents import process
 from prometheus_client import REGISTRY
 from inferwatch_agents.exposition import exposition
 # The output is for the metrics alone.
@@ -188,7 +188,7 @@ for number in range(2):
             call.error_type = "Timeout" if number else None
             call.end()
         if number == 0:
-            client.active().scored.append(("m", 0.5))
+            process.active().scored.append(("m", 0.5))
         waiting = inferwatch_agents.call(model="m")
         # Counted together with all that came before it.
         while REGISTRY.get_sample_value("ai_request_queue_size") != 1:

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from sdk_recorder import Recorder
 
-from inferwatch_agents import call, client
+from inferwatch_agents import call, process
 from inferwatch_agents.asgi import Middleware
 from inferwatch_agents.calls import Call
 from inferwatch_agents.metering import Answered
@@ -56,7 +56,7 @@ class Client(Recorder):
 @pytest.fixture(name="sdk")
 def _sdk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     sdk = Client()
-    monkeypatch.setattr(client, "_active", sdk)
+    monkeypatch.setattr(process, "_active", sdk)
     yield sdk
     assert (sdk.connections, sdk.faults) == (set(), [])
     assert not get_current_span().get_span_context().is_valid

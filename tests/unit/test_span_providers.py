@@ -21,7 +21,7 @@ from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider
 from prometheus_client import CollectorRegistry
 
 import inferwatch_agents
-from inferwatch_agents import ConfigurationError, DeliverySettings, client, monitor
+from inferwatch_agents import ConfigurationError, DeliverySettings, monitor, process
 from inferwatch_agents.traces import SpanExporter, providers
 from inferwatch_agents.traces.tracing import Tracing
 
@@ -70,7 +70,7 @@ def start(traces: str | None, **variables: str) -> list[tuple[str, dict[str, Any
     def emit(schema: str, content: Any, _size: int, _at: int | None = None) -> None:
         emitted.append((schema, content.record()))
 
-    sdk = client.active()
+    sdk = process.active()
     assert sdk is not None
     sdk.delivery.emit = emit  # type: ignore[method-assign]  # nothing is sent here
     return emitted
@@ -202,7 +202,7 @@ def test_an_otlp_receiver_takes_the_spans(found: Global, receiver: Receiver) -> 
 def test_spans_leave_where_no_end_of_the_process_sends_them(receiver: Receiver) -> None:
     """Before uvicorn ends by a signal, and in a child of multiprocessing."""
     start("otlp")
-    sdk = client.active()
+    sdk = process.active()
     assert sdk is not None
     ask()
     sdk.flush()
@@ -230,7 +230,7 @@ def test_a_receiver_that_refuses_is_counted(found: Global, receiver: Receiver) -
     start("otlp")
     ask()
     found.provider.force_flush()
-    sdk = client.active()
+    sdk = process.active()
     assert sdk is not None
     assert sdk.delivery.faults.counts == {"exporting spans by OTLP": 1}
     receiver.status = 200
@@ -266,7 +266,7 @@ def test_what_cannot_be_is_said_at_the_start(
     with pytest.raises(ConfigurationError) as caught:
         start(traces)
     assert str(caught.value).startswith(told)
-    assert client.active() is None
+    assert process.active() is None
     assert isinstance(found.provider, ProxyTracerProvider)
 
 
@@ -286,7 +286,7 @@ def test_what_an_exporter_raises_is_counted(monkeypatch: pytest.MonkeyPatch) -> 
     """Any exception, in ours and in OpenTelemetry's."""
     faults: list[str] = []
     sdk = SimpleNamespace(fault=lambda where, _: faults.append(where))
-    monkeypatch.setattr(client, "_active", sdk)
+    monkeypatch.setattr(process, "_active", sdk)
     counted = providers.CountedExporter(SimpleNamespace())  # type: ignore[arg-type]  # it has no method at all
     assert counted.export([]).name == "FAILURE"
     assert SpanExporter().export([SimpleNamespace()]).name == "FAILURE"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sdk_recorder import Recorder
 
-from inferwatch_agents import client, feedback, identify
+from inferwatch_agents import feedback, identify, process
 from inferwatch_agents.calls import Call
 from inferwatch_agents.channel import open_channel
 from inferwatch_agents.publisher import KEY_FIELDS
@@ -43,7 +43,7 @@ class Sdk(Recorder):
 def sdk(monkeypatch: pytest.MonkeyPatch) -> Sdk:
     """The SDK of the process, for the test."""
     found = Sdk()
-    monkeypatch.setattr(client, "_active", found)
+    monkeypatch.setattr(process, "_active", found)
     return found
 
 
@@ -79,7 +79,7 @@ def test_no_number_breaks_the_caller(rating: float, worst: float, best: float) -
     """It is sent as a score from 0 to 1, or not at all."""
     found = Sdk()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client, "_active", found)
+        patch.setattr(process, "_active", found)
         feedback(rating, scale=(worst, best))
     if found.faults:
         assert found.records == []
@@ -164,5 +164,5 @@ def test_a_comment_leaves_only_through_redact(sdk: Sdk) -> None:
 
 def test_without_init_it_does_nothing() -> None:
     """As calls do."""
-    assert client.active() is None
+    assert process.active() is None
     feedback(object())  # type: ignore[arg-type]  # not even looked at

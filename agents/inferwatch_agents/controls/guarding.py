@@ -7,7 +7,7 @@ import inspect
 import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 from inferwatch_agents.calls import CURRENT
 from inferwatch_agents.context import BELONGING
 from inferwatch_agents.controls.control import ERROR_TYPES
@@ -39,7 +39,7 @@ def guard() -> None:
     Raises:
         CircuitOpenError: A control stops it.
     """
-    running = client.active()
+    running = process.active()
     if running is None or not running.following.controls.calls:
         return
     current = CURRENT.get()
@@ -51,7 +51,7 @@ def guard() -> None:
     if control is None:
         return
     error = CircuitOpenError(_sentence(control), control)
-    call = client.call() if current is None else current
+    call = process.call() if current is None else current
     call.error_type = ERROR_TYPES[control.action]
     if current is None:
         call.end(error)
@@ -60,7 +60,7 @@ def guard() -> None:
 
 def stopped(call: Call) -> bool:
     """Whether a control stops a call that has just begun; then it has failed for that."""
-    running = client.active()
+    running = process.active()
     if running is None or not running.following.controls.calls:
         return False
     control = _stopping(running, call.model, call.endpoint)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 from inferwatch_agents.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -190,5 +190,5 @@ def _tell(hook: Callable[..., None], *about: object) -> None:
     try:
         hook(*about)
     except Exception as error:  # noqa: BLE001  # of a function of the service, or of its logging; the next turn is to come
-        if (sdk := client.active()) is not None:
+        if (sdk := process.active()) is not None:
             sdk.fault("telling of an evaluation", error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ class SdkSink:
 
     def evaluated(self, record: Mapping[str, Any]) -> None:
         """Send it, under the service's name and environment."""
-        if (sdk := client.active()) is not None:
+        if (sdk := process.active()) is not None:
             belongs = {
                 "service_name": sdk.service,
                 "deployment_environment_name": sdk.environment,
@@ -42,5 +42,5 @@ class SdkSink:
 
     def scored(self, model: str, accuracy: float) -> None:
         """Set the gauge ``ai_model_accuracy_score``."""
-        if (sdk := client.active()) is not None:
+        if (sdk := process.active()) is not None:
             sdk.scored.append((model, accuracy))

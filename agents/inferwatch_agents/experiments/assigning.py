@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 from inferwatch_agents.calls import CURRENT
 from inferwatch_agents.context import BELONGING
 from inferwatch_agents.experiments.assignment import assigned
@@ -54,7 +54,7 @@ def assign(experiment: str, user: str | None = None) -> str | None:
         experiment: Its key.
         user: Id of the unit of randomisation; the user of ``identify`` when None.
     """
-    running = client.active()
+    running = process.active()
     try:
         name = _user(user)
         found = _assigned(running, experiment, name, datetime.now(UTC))
@@ -82,7 +82,7 @@ def conversion(
         user: Id of the unit of randomisation; the user of ``identify`` when None.
         experiment: Key of the only one that it counts for; all that measure the metric when None.
     """
-    running = client.active()
+    running = process.active()
     if running is None:
         return
     try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from inferwatch_agents.client import UNKNOWN_ENVIRONMENT
 from inferwatch_agents.delivery import Delivery, DeliverySettings
 from inferwatch_agents.outcomes import Faults, Outcomes
+from inferwatch_agents.process import UNKNOWN_ENVIRONMENT
 from inferwatch_agents.sender import Sender
 from inferwatch_agents.spool import open_spool
 

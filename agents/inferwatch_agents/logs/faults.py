@@ -6,7 +6,7 @@ import contextlib
 import sys
 from typing import Final
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 
 _told: Final[set[str]] = set()
 
@@ -18,7 +18,7 @@ def fault(where: str, error: BaseException) -> None:
         where: A constant of ours, which labels the metric.
         error: Its message is told, so it must not be of what was logged.
     """
-    sdk = client.active()
+    sdk = process.active()
     if sdk is not None:
         sdk.fault(where, error)
     elif where not in _told:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structlog import DropEvent
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 from inferwatch_agents.error_types import class_name
 from inferwatch_agents.errors import RedactionError
 from inferwatch_agents.logs import severity
@@ -131,7 +131,7 @@ class Send:
 
     @staticmethod
     def _emit(number: int | None, fields: dict[str, Any], size: int, at: int) -> None:
-        sdk = client.active()
+        sdk = process.active()
         # A record of the thread that sends would be sent by it, and tell of its own sending.
         if sdk is None or sdk.delivery.is_sending_here():
             return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import export
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 from inferwatch_agents.traces.span_record import memory_of, span_record
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class SpanExporter(export.SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> export.SpanExportResult:
         """Take finished spans; they are sent later, or dropped and counted. Never raises."""
-        sdk = client.active()
+        sdk = process.active()
         if sdk is None:
             return export.SpanExportResult.FAILURE
         result = export.SpanExportResult.SUCCESS
@@ -59,4 +59,4 @@ class SpanExporter(export.SpanExporter):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Wait until Kafka has all events so far; False where it has not in this time."""
-        return client.flush(timeout_millis / 1000)
+        return process.flush(timeout_millis / 1000)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 from inferwatch_agents.context import BELONGING, Entered
 from inferwatch_agents.trace_context import OPENTELEMETRY, current_trace, parse_traceparent
 
@@ -111,6 +111,6 @@ def trace_in(
 
 
 def _fault(where: str, error: Exception) -> None:
-    sdk = client.active()
+    sdk = process.active()
     if sdk is not None:
         sdk.fault(where, error)

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import (
     SpanExportResult,
 )
 
-from inferwatch_agents import client
+from inferwatch_agents import process
 from inferwatch_agents.errors import ConfigurationError
 from inferwatch_agents.traces import exporter
 from inferwatch_agents.traces.tracing import Tracing
@@ -137,6 +137,6 @@ _PROCESSORS: Final[dict[str, Callable[[], SpanProcessor]]] = {KAFKA: _to_kafka, 
 
 
 def _fault(error: Exception) -> None:
-    sdk = client.active()
+    sdk = process.active()
     if sdk is not None:
         sdk.fault("exporting spans by OTLP", error)
