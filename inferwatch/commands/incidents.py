@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from inferwatch import compacted_topics, options, tables
+from inferwatch import compacted_topics, incident_shown, options, tables
 from inferwatch.errors import CommandError
 from inferwatch.foreign_text import shown
 from inferwatch.incident_log import incidents_now
@@ -70,41 +70,7 @@ def list_(
 @options.expanded
 def show(incident_id: Id, *, kafka: options.Kafka, registry: options.SchemaRegistry) -> None:
     """Show one incident: its cause, alerts, actions and timeline, and where its runbook is."""
-    incident = _known(kafka, registry, incident_id)
-    typer.echo(f"{incident.incident_id}  {incident.priority}  {incident.status}")
-    typer.echo(shown(incident.title))
-    for name, text in _facts(incident):
-        if text:
-            typer.echo(f"{f'{name}:':<16}{shown(text)}")
-    typer.echo("\nAlerts")
-    tables.show(
-        ("Alert", "Rule", "Severity", "Status", "Since", "Summary"),
-        [
-            (
-                each.fingerprint, each.rule, each.severity, each.status,
-                moment_text(each.joined_at), each.summary,
-            )
-            for each in incident.alerts
-        ],
-    )  # fmt: skip
-    if incident.actions:
-        typer.echo("\nResponse actions")
-    for action in incident.actions:
-        measured = (
-            f" ({action.value_before:.4g} before, "
-            f"{'unknown' if action.value_after is None else f'{action.value_after:.4g}'} after)"
-            if action.value_before is not None
-            else ""
-        )
-        undo = "; can be undone" if action.undo is not None else ""
-        typer.echo(f"{action.name}: {action.status.replace('_', ' ')}{measured}{undo}")
-        for line in (action.result or "").splitlines():
-            typer.echo(f"    {shown(line)}")
-    typer.echo("\nTimeline")
-    tables.show(
-        ("When", "By", "What"),
-        [(moment_text(each.at), each.actor, each.text) for each in incident.timeline],
-    )
+    incident_shown.show(_known(kafka, registry, incident_id))
 
 
 @app.command(epilog="Example: `inferwatch incidents ack 3f2a9c51d07e8b44`")
@@ -292,23 +258,3 @@ def _check(text: str | None, most: int) -> None:
         raise CommandError(
             f"The text is longer than {most} bytes, or no UTF-8; the incident could not hold it."
         )
-
-
-def _facts(incident: Incident) -> list[tuple[str, str]]:
-    return [
-        ("Probable cause", incident.probable_cause or ""),
-        ("Services", ", ".join(incident.services)),
-        ("Models", ", ".join(incident.models)),
-        ("Hosts", ", ".join(incident.hosts)),
-        ("Runbook", incident.runbook_url or ""),
-        ("Since", moment_text(incident.opened_at)),
-        ("Taken by", _by(incident.acknowledged_by, incident.acknowledged_at)),
-        ("To take by", "" if incident.acknowledged_at else moment_text(incident.acknowledge_by)),
-        ("Assigned to", incident.assignee or ""),
-        ("To be over by", "" if incident.resolved_at else moment_text(incident.resolve_by)),
-        ("Over", _by(incident.resolved_by or "its alerts", incident.resolved_at)),
-    ]
-
-
-def _by(who: str | None, at: int | None) -> str:
-    return "" if at is None else f"{moment_text(at)}, by {who}"
