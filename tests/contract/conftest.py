@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from pipeline import Stack
+from pipeline import BLOCK_LENGTH, Stack
 
 from inferwatch.embedded.broker import EmbeddedBroker
 from inferwatch.embedded.clickhouse import EmbeddedClickHouse
@@ -17,8 +17,6 @@ from inferwatch_schemas.topics import TOPICS
 
 # A group's first member waits half a session on the embedded broker; Apache Kafka grants 6 s.
 SESSION_SECONDS = {"embedded": 3.0, "kafka": 6.0}
-# So short that a small load closes blocks. It belongs to the signals' version in production.
-BLOCK_LENGTH = 2000
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ from inferwatch_schemas.topics import TOPICS
 
 PROGRAM = (sys.executable, "-c", "from inferwatch.main import run; run()")
 POLL_SECONDS = 0.1
+# So short that a small load closes blocks. It belongs to the signals' version in production.
+BLOCK_LENGTH = 2000
 COUNT_AND_LAND = ("--only", "aggregation", "--only", "sink")
 QUOTED_LINES = 30
 TOLD = re.compile(r"inferwatch_(sink_)?(position|floor|events_total|delivery|emit|failures)")

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from conftest import BLOCK_LENGTH
 from load import Log
-from pipeline import Stack, Worker, wait_until
+from pipeline import BLOCK_LENGTH, Stack, Worker, wait_until
 from proxy import Mode, Proxy
 from random_events import make_events
 from tables import aggregated, assert_aggregates, assert_raw_rows, counted, expected_counts

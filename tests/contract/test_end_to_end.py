@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from conftest import BLOCK_LENGTH
 from load import Log, Publishing
-from pipeline import Stack, wait_until
+from pipeline import BLOCK_LENGTH, Stack, wait_until
 from random_events import make_events
 from tables import (
     assert_aggregates,

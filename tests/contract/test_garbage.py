@@ -7,10 +7,9 @@ from typing import Any
 import fastavro
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from conftest import BLOCK_LENGTH
 from garbage import GARBAGE, GOOD
 from load import SCHEMAS, Event, Log, Record, encode
-from pipeline import Stack, wait_until
+from pipeline import BLOCK_LENGTH, Stack, wait_until
 from tables import assert_aggregates, assert_raw_rows
 
 from inferwatch_schemas.kafka_errors import SILENT

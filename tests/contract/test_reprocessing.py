@@ -4,9 +4,8 @@ import operator
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from conftest import BLOCK_LENGTH
 from load import Log
-from pipeline import Stack, Worker, wait_until
+from pipeline import BLOCK_LENGTH, Stack, Worker, wait_until
 from random_events import make_events
 from tables import (
     COUNTS,
