@@ -159,12 +159,16 @@ class ClickHouse:
             # which takes longer than all else that is done with the records. Without a table it
             # sends the statement as it is.
             # What comes in pieces, no one joins; sent again by the driver itself, it would lack
-            # its statement and be refused.
-            statement = (piece for piece in (sql.encode() + b"\n", *body))
+            # its statement and be refused. Of unknown length, each piece would be copied twice to
+            # be framed.
+            pieces = (sql.encode() + b"\n", *body)
+            length = sum(memoryview(piece).nbytes for piece in pieces)
+            statement = (piece for piece in pieces)
             self._connected().raw_insert(
                 "",
                 insert_block=cast("Generator[bytes, None, None]", statement),
                 settings=_INSERT,
+                transport_settings={"Content-Length": str(length)},
             )
 
     def _structure(self, table: str, columns: Sequence[str]) -> str:

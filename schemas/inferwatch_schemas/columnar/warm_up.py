@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from inferwatch_schemas.columnar import compiling
+from inferwatch_schemas.memory import leave_uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,13 +34,20 @@ NOT_USABLE: Final = (
 def warm_up(*rehearsals: Callable[[], None]) -> None:
     """Have compiled, or loaded, whatever the rehearsals call; says so where it takes a while.
 
+    It ends the making of a process: what there is then is left uncollected.
+
     Compiled code that cannot be kept, or that was kept and cannot be loaded, is no error: it is
     compiled anew.
     """
-    if not all(compiling.folders()):
+    if all(compiling.folders()):
+        _warm_up(rehearsals)
+    else:
         log.warning(NOT_KEPT)
         _run(rehearsals)
-        return
+    leave_uncollected()
+
+
+def _warm_up(rehearsals: tuple[Callable[[], None], ...]) -> None:
     finished = threading.Event()
     threading.Thread(target=_tell, args=[finished], name="telling", daemon=True).start()
     try:
