@@ -141,7 +141,7 @@ def test_priorities() -> None:
     for severity in ("high", "critical"):
         many = [alert(severity=severity, labels={"service": name}) for name in "abc"]
         found += [
-            priority_of(alerts, facing)
+            priority_of(Policy(user_facing=facing), alerts)
             for alerts, facing in (
                 ([alert(severity=severity)], ()),
                 (many, ()),
@@ -149,6 +149,44 @@ def test_priorities() -> None:
             )
         ]
     assert found == ["P3", "P2", "P2", "P2", "P1", "P1"]
+
+
+@pytest.mark.parametrize(
+    ("severity", "environments", "priority"),
+    [
+        ("high", ["staging"], "P4"),
+        ("critical", ["staging"], "P3"),
+        ("high", ["test", "dev", "qa"], "P4"),
+        ("high", ["production"], "P3"),
+        ("high", ["latest"], "P3"),
+        ("high", [""], "P3"),
+        ("high", ["staging", ""], "P3"),
+        ("high", ["staging", "production"], "P3"),
+    ],
+)
+def test_what_is_not_production_is_less_urgent(
+    severity: str, environments: list[str], priority: str
+) -> None:
+    """What is all of staging and the like is one less urgent, whoever sees it there."""
+    alerts = [
+        alert(severity=severity, labels={"service": f"s{number}", "environment": environment})
+        for number, environment in enumerate(environments)
+    ]
+    facing = ((Matcher.parse("environment=staging"),),)
+    assert priority_of(Policy(user_facing=facing), alerts) == priority
+
+
+def test_staging_is_raised_by_a_host() -> None:
+    """What opened as P4 has its deadlines; a host of which nobody knows whose it is raises it."""
+    incidents = Incidents(POLICY)
+    (opened,) = incidents.alert(alert(labels={"service": "chat", "environment": "staging"}))
+    assert (opened.priority, opened.actions) == (
+        "P4",
+        (ActionState(name="collect_logs"), ActionState(name="gather_metrics")),
+    )
+    assert opened.acknowledge_by == opened.opened_at + POLICY.deadlines["P4"].acknowledge
+    (raised,) = incidents.alert(alert("gpu_throttled", 30, labels=GPU))
+    assert (raised.priority, raised.transition) == ("P3", "priority")
 
 
 def test_lesser_cause_is_found() -> None:
