@@ -360,7 +360,8 @@ def test_commands() -> None:
     assert "looks better" in texts
     assert [incident for each in given for incident in incidents.command(each)] == []
     (refused,) = incidents.command(command("mitigate", target, 8))
-    assert refused.timeline[-1].text == "mitigate was refused: the incident is over."
+    text = "Does something about it, which was refused: the incident is over."
+    assert refused.timeline[-1].text == text
     assert (refused.status, refused.transition_id) == ("resolved", ids[-1])
     assert len(incidents.command(command("comment", target, 9, text="late"))) == 1
 
@@ -378,7 +379,36 @@ def test_refused_commands() -> None:
     ):
         (refused,) = incidents.command(bad)
         assert refused.transition_id == opened.transition_id
-        assert f"{bad.action} was refused: " in refused.timeline[-1].text
+        assert ", which was refused: " in refused.timeline[-1].text
+        assert incidents.command(bad) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [("comment", {"text": "looks better"}), ("comment", {"text": "and is"})],
+        [("investigate", {}), ("mitigate", {})],
+        [("assign", {"assignee": "bob"}), ("assign", {"assignee": "eve"})],
+        [("approve", {"response_action": "pray"}), ("approve", {"response_action": "hope"})],
+        [("assign", {}), ("assign", {"assignee": "x" * 1000, "text": "y" * 2000})],
+        [("{braces}", {}), ("comment", {"text": "of another version"})],
+    ],
+)
+def test_commands_of_one_moment(given: list[tuple[str, dict[str, str]]]) -> None:
+    """Two that one actor gives in the same microsecond both count, and each of them once."""
+    incidents = Incidents(POLICY)
+    (opened,) = incidents.alert(alert())
+    first, second = (
+        replace(command(action, opened.incident_id, 5, **fields), command_id=str(number))
+        for number, (action, fields) in enumerate(given)
+    )
+    for heard in (first, second):
+        (changed,) = incidents.command(heard)
+        incidents.put(stored(changed))
+    before = only(incidents)
+    assert len(before.timeline) == len(opened.timeline) + 2
+    assert [incidents.command(each) for each in (first, second, first)] == [[], [], []]
+    assert only(incidents) == before
 
 
 def test_an_alert_that_is_removed_is_over() -> None:
