@@ -253,12 +253,7 @@ def _problems(file: ConfigurationFile, data: Mapping[str, Any]) -> Iterator[Prob
                 yield file.problem(
                     ("sets", which, number), f"{name!r} is not configured under actions"
                 )
-    for name in ("user_facing", "less_urgent"):
-        for number, texts in enumerate(data.get(name, ())):
-            for place, text in enumerate(texts):
-                problem = _bad_matcher(text)
-                if problem is not None:
-                    yield file.problem((name, number, place), problem)
+    yield from _bad_matchers(file, data)
     for path, text in _spans(data):
         if duration(text) > MAX_SPAN:
             yield file.problem(path, f"is longer than {MAX_SPAN // DAY}d")
@@ -293,6 +288,15 @@ def _order(file: ConfigurationFile, policy: Policy) -> Iterator[Problem]:
     for priority, deadlines in policy.deadlines.items():
         if deadlines.acknowledge > deadlines.resolve:
             yield file.problem(("priorities", priority, "acknowledge"), "is later than resolve")
+
+
+def _bad_matchers(file: ConfigurationFile, data: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in ("user_facing", "less_urgent"):
+        for number, texts in enumerate(data.get(name, ())):
+            for place, text in enumerate(texts):
+                problem = _bad_matcher(text)
+                if problem is not None:
+                    yield file.problem((name, number, place), problem)
 
 
 def _bad_matcher(text: str) -> str | None:
