@@ -117,7 +117,7 @@ def checked(policy: Policy, incident: Incident, name: str, at: int, after: float
         f"{name} {'helped' if helped else 'did not help'}: {configured.metric} was {before:.4g}, "
         f"is {after:.4g}{'; it is undone' if undoes else ''}."
     )
-    undo = {"status": states.RUNNING, "attempts": 0} if undoes else {}
+    undo: dict[str, Any] = {"status": states.RUNNING, "attempts": 0} if undoes else {}
     return _told(incident, name, at, text, value_after=after, **undo)
 
 
