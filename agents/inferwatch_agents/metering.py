@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from inferwatch_agents.controls.control import ERROR_TYPES
+from inferwatch_agents.controls.control import BLOCKED
 from inferwatch_agents.metrics import ERROR_RATE_SECONDS
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ LABEL_CHARACTERS: Final = 512
 OTHER: Final = "_OTHER"
 # HTTP status from which on the server failed.
 SERVER_ERROR: Final = 500
-BLOCKED: Final = frozenset(ERROR_TYPES.values())
 
 
 class Bounded:
@@ -153,9 +152,10 @@ class Metering:
         if call.error_type in BLOCKED:
             metrics.calls_blocked.labels(model, call.error_type).inc()
         if call.duration_seconds is not None:
-            metrics.duration.labels(self._endpoints(call.endpoint), model).observe(
-                call.duration_seconds
-            )
+            if call.error_type not in BLOCKED:
+                metrics.duration.labels(self._endpoints(call.endpoint), model).observe(
+                    call.duration_seconds
+                )
             metrics.operation_duration.labels(operation, provider, model, error).observe(
                 call.duration_seconds
             )

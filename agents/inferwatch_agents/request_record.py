@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from inferwatch_agents.controls.control import BLOCKED
+
 if TYPE_CHECKING:
     from inferwatch_agents.calls import Call
     from inferwatch_agents.owner import Owner
@@ -19,6 +21,8 @@ def request_record(call: Call, owner: Owner | None) -> dict[str, Any]:
         call: One that has ended.
         owner: Names service and environment.
     """
+    # What a control stopped was not sent: how fast that went, or a fallback, is no latency.
+    sent = call.error_type not in BLOCKED
     return {
         "service_name": owner.service if owner else "",
         "deployment_environment_name": owner.environment if owner else "",
@@ -30,8 +34,8 @@ def request_record(call: Call, owner: Owner | None) -> dict[str, Any]:
         "http_request_method": call.method,
         "http_response_status_code": call.status_code,
         "error_type": call.error_type,
-        "duration_seconds": call.duration_seconds,
-        "time_to_first_token_seconds": call.time_to_first_token_seconds,
+        "duration_seconds": call.duration_seconds if sent else None,
+        "time_to_first_token_seconds": call.time_to_first_token_seconds if sent else None,
         "gen_ai_usage_input_tokens": call.input_tokens,
         "gen_ai_usage_output_tokens": call.output_tokens,
         "gen_ai_usage_cache_read_input_tokens": call.cached_tokens,

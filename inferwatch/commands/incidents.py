@@ -23,6 +23,8 @@ from inferwatch_streams.incidents.incident import Incident
 from inferwatch_streams.incidents.policy_file import SCHEMA, actions_of, read_policy
 
 NOBODY: Final = "somebody"
+#: An incident in the help.
+EXAMPLE: Final = "3f2a9c51d07e8b44"
 
 app = typer.Typer(
     help="List incidents, take them, and say what is to be done.",
@@ -66,27 +68,51 @@ def list_(
     )
 
 
-@app.command(epilog="Example: `inferwatch incidents show 3f2a9c51d07e8b44`")
+@app.command(epilog=f"Example: `inferwatch incidents show {EXAMPLE}`")
 @options.expanded
 def show(incident_id: Id, *, kafka: options.Kafka, registry: options.SchemaRegistry) -> None:
     """Show one incident: its cause, alerts, actions and timeline, and where its runbook is."""
     incident_shown.show(_known(kafka, registry, incident_id))
 
 
-@app.command(epilog="Example: `inferwatch incidents ack 3f2a9c51d07e8b44`")
-@options.expanded
-def ack(
-    incident_id: Id,
-    *,
-    kafka: options.Kafka,
-    registry: options.SchemaRegistry,
-    reason: Reason = None,
-) -> None:
-    """Take an incident: it is escalated no more."""
-    _give(kafka, registry, commands.ACKNOWLEDGE, incident_id, text=reason)
+def _of_incidents(name: str, action: str, about: str) -> None:
+    """Add a command that says no more than a reason."""
+
+    @app.command(name, help=about, epilog=f"Example: `inferwatch incidents {name} {EXAMPLE}`")
+    @options.expanded
+    def give(
+        incident_id: Id,
+        *,
+        kafka: options.Kafka,
+        registry: options.SchemaRegistry,
+        reason: Reason = None,
+    ) -> None:
+        _give(kafka, registry, action, incident_id, text=reason)
 
 
-@app.command()
+def _of_actions(name: str, action: str, about: str) -> None:
+    """Add a command about a response action of an incident."""
+
+    @app.command(
+        name, help=about, epilog=f"Example: `inferwatch incidents {name} {EXAMPLE} scale_up`"
+    )
+    @options.expanded
+    def give(
+        incident_id: Id,
+        response_action: Name,
+        *,
+        kafka: options.Kafka,
+        registry: options.SchemaRegistry,
+        reason: Reason = None,
+    ) -> None:
+        given = {"text": reason, "response_action": response_action}
+        _give(kafka, registry, action, incident_id, **given)
+
+
+_of_incidents("ack", commands.ACKNOWLEDGE, "Take an incident: it is escalated no more.")
+
+
+@app.command(epilog=f"Example: `inferwatch incidents assign {EXAMPLE} bob`")
 @options.expanded
 def assign(
     incident_id: Id,
@@ -99,46 +125,12 @@ def assign(
     _give(kafka, registry, commands.ASSIGN, incident_id, assignee=assignee)
 
 
-@app.command()
-@options.expanded
-def investigate(
-    incident_id: Id,
-    *,
-    kafka: options.Kafka,
-    registry: options.SchemaRegistry,
-    reason: Reason = None,
-) -> None:
-    """Say that somebody looks into it."""
-    _give(kafka, registry, commands.INVESTIGATE, incident_id, text=reason)
+_of_incidents("investigate", commands.INVESTIGATE, "Say that somebody looks into it.")
+_of_incidents("mitigate", commands.MITIGATE, "Say that something is being done about it.")
+_of_incidents("resolve", commands.RESOLVE, "Say that it is over, whatever its alerts say.")
 
 
-@app.command()
-@options.expanded
-def mitigate(
-    incident_id: Id,
-    *,
-    kafka: options.Kafka,
-    registry: options.SchemaRegistry,
-    reason: Reason = None,
-) -> None:
-    """Say that something is being done about it."""
-    _give(kafka, registry, commands.MITIGATE, incident_id, text=reason)
-
-
-@app.command()
-@options.expanded
-def resolve(
-    incident_id: Id,
-    *,
-    kafka: options.Kafka,
-    registry: options.SchemaRegistry,
-    reason: Reason = None,
-) -> None:
-    """Say that it is over, whatever its alerts say."""
-    _give(kafka, registry, commands.RESOLVE, incident_id, text=reason)
-
-
-@app.command(epilog="Example: `inferwatch incidents comment 3f2a9c51d07e8b44 'rolled back'`")
+@app.command(epilog=f"Example: `inferwatch incidents comment {EXAMPLE} 'rolled back'`")
 @options.expanded
 def comment(
     incident_id: Id,
@@ -151,45 +143,13 @@ def comment(
     _give(kafka, registry, commands.COMMENT, incident_id, text=text)
 
 
-@app.command()
-@options.expanded
-def escalate(
-    incident_id: Id,
-    *,
-    kafka: options.Kafka,
-    registry: options.SchemaRegistry,
-    reason: Reason = None,
-) -> None:
-    """Tell the next level of people now."""
-    _give(kafka, registry, commands.ESCALATE, incident_id, text=reason)
-
-
-@app.command()
-@options.expanded
-def approve(
-    incident_id: Id,
-    action: Name,
-    *,
-    kafka: options.Kafka,
-    registry: options.SchemaRegistry,
-    reason: Reason = None,
-) -> None:
-    """Have a response action run that waits for approval, was skipped, or failed."""
-    _give(kafka, registry, commands.APPROVE, incident_id, text=reason, response_action=action)
-
-
-@app.command()
-@options.expanded
-def undo(
-    incident_id: Id,
-    action: Name,
-    *,
-    kafka: options.Kafka,
-    registry: options.SchemaRegistry,
-    reason: Reason = None,
-) -> None:
-    """Have a response action undone."""
-    _give(kafka, registry, commands.UNDO, incident_id, text=reason, response_action=action)
+_of_incidents("escalate", commands.ESCALATE, "Tell the next level of people now.")
+_of_actions(
+    "approve",
+    commands.APPROVE,
+    "Have a response action run that waits for approval, was skipped, or failed.",
+)
+_of_actions("undo", commands.UNDO, "Have a response action undone.")
 
 
 @app.command(epilog="Example: `inferwatch incidents check incidents.yaml`")

@@ -128,6 +128,10 @@ def obeyed(sdk: SteeredSdk) -> None:
     call = sdk.one()
     assert (call.model, call.error_type) == ("m", "circuit_open")
     assert call.duration_seconds is not None
+    record = call.record()
+    # It counts as a failed call, and not as a fast one.
+    assert record["error_type"] == "circuit_open"
+    assert (record["duration_seconds"], record["time_to_first_token_seconds"]) == (None, None)
 
 
 def test_a_functions_fallback_is_called(sdk: SteeredSdk) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
+from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.configuration.file import ConfigurationFile
 from inferwatch_streams.errors import ConfigurationError
 from inferwatch_streams.incidents.policy import MINUTE, Deadlines, Policy
@@ -23,6 +24,8 @@ correlation:
     - {hosts: ["gpu-*"], services: [chat, search]}
 user_facing:
   - [service="chat", environment=prod]
+less_urgent:
+  - [environment=~"lab.*"]
 quiet: 2m
 reopen: 1h
 priorities:
@@ -59,6 +62,8 @@ def test_whole_file() -> None:
     assert policy.sets["P4"] == ("collect_logs", "gather_metrics", "notify_team")
     assert policy.actions["scale_up"].approval
     assert [matcher.name for matcher in policy.user_facing[0]] == ["service", "environment"]
+    assert policy.less_urgent == ((Matcher("environment", "=~", "lab.*"),),)
+    assert read("less_urgent: []").less_urgent == ()
 
 
 def test_usual_file() -> None:
@@ -78,6 +83,7 @@ def test_schema_is_one() -> None:
         ("quite: 5m", "'quite' was unexpected"),
         ("sets: {P1: [pray]}", "sets.P1[0]: 'pray' is not configured"),
         ("user_facing:\n- ['service']", "incidents.yaml:2: user_facing[0][0]"),
+        ("less_urgent: [['a=~(']]", "incidents.yaml:1: less_urgent[0][0]"),
         ("priorities: {P1: {acknowledge: 2h}}", "priorities.P1.acknowledge: is later than"),
         ("priorities: {P4: {resolve: 1m}}", "is later than"),
         ("escalation: {levels: [{targets: []}]}", "escalation.levels[0].targets"),

@@ -61,6 +61,19 @@ def test_list_and_show(incident: Incident) -> None:
         assert part in shown
 
 
+def test_what_can_wait_comes_last(incident: Incident, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An incident of staging is a P4, listed after what is more urgent."""
+    labels = {"service": "chat", "environment": "staging"}
+    (staging,) = Incidents(Policy()).alert(alert(seconds=5, labels=labels))
+    found = {each.incident_id: each for each in (staging, incident)}
+    monkeypatch.setattr(told, "incidents_now", lambda *_: found)
+    listed = [line.split()[:3] for line in run("list").stdout.splitlines()[1:3]]
+    assert listed == [[incident.incident_id, "P2", "open"], [staging.incident_id, "P4", "open"]]
+    shown = run("show", staging.incident_id).stdout
+    assert f"{staging.incident_id}  P4  open" in shown
+    assert "To take by:" in shown
+
+
 def test_commands_are_sent(incident: Incident, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each command goes to the incident with what was said, under a name of its own."""
     sent: list[Any] = []

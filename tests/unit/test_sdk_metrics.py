@@ -79,6 +79,8 @@ def test_blocked_calls_are_counted_by_reason() -> None:
         for reason in ("circuit_open", "load_shed", "timeout")
     ]
     assert counted == [2, 1, None]
+    labels = {"endpoint": "/v1/chat", "model": "m"}
+    assert registry.get_sample_value("ai_request_duration_seconds_count", labels) == 2
 
 
 def test_the_metrics_are_those_of_the_guide_and_opentelemetry() -> None:

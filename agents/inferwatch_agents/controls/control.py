@@ -17,6 +17,8 @@ OPEN_CIRCUIT, SHED_LOAD, END_ARM = "open_circuit", "shed_load", "end_arm"
 ACTIONS: Final = (OPEN_CIRCUIT, SHED_LOAD, END_ARM)
 # A call that is not made fails with this error type, by the action that stopped it.
 ERROR_TYPES: Final = {OPEN_CIRCUIT: "circuit_open", SHED_LOAD: "load_shed"}
+#: Of calls that were stopped.
+BLOCKED: Final = frozenset(ERROR_TYPES.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -266,7 +266,7 @@ def _assessed(policy: Policy, incident: Incident, alerts: Sequence[Alert]) -> In
         services=services,
         models=named("model", incident.models),
         hosts=named("host", incident.hosts),
-        priority=more_urgent(incident.priority, priority_of(serious, policy.user_facing)),
+        priority=more_urgent(incident.priority, priority_of(policy, serious)),
         probable_cause=(
             incident.probable_cause if cause is None else fitted(cause.sentence, RESULT)
         ),

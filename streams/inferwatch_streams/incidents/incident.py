@@ -66,7 +66,20 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionState:
-    """What became of a response action; as the schema has it."""
+    """What became of a response action; as the schema has it.
+
+    Attributes:
+        name: Its name.
+        status: One of those above.
+        started_at: When it began.
+        finished_at: When it ended; of one that is running, it is being undone then.
+        attempts: How often it was tried, the one under way included; from when it is to be undone,
+            how often that was.
+        result: What came of it, for people.
+        value_before: The metric that it is to change, before.
+        value_after: And after.
+        undo: How it can be undone.
+    """
 
     name: str
     status: str = WAITING

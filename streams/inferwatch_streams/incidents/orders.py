@@ -12,7 +12,7 @@ from inferwatch_streams.incidents.bounds import NAME, fitted
 from inferwatch_streams.incidents.changes import escalated, noted, resolved, transition
 from inferwatch_streams.incidents.incident import Event
 from inferwatch_streams.incidents.responding import approved, undo_wanted
-from inferwatch_streams.incidents.timeline import told
+from inferwatch_streams.incidents.timeline import refused, told
 
 if TYPE_CHECKING:
     from inferwatch_streams.commands.command import Command
@@ -46,7 +46,7 @@ def obeyed(policy: Policy, incident: Incident, command: Command) -> Incident:
     try:
         return _done(policy, incident, command, event)
     except CommandRefusedError as error:
-        return noted(incident, replace(event, text=f"{command.action} was refused: {error}"))
+        return noted(incident, refused(event, str(error)))
 
 
 def _done(policy: Policy, incident: Incident, command: Command, event: Event) -> Incident:
@@ -71,8 +71,13 @@ def _done(policy: Policy, incident: Incident, command: Command, event: Event) ->
 
 
 def _event(command: Command) -> Event:
-    kind, text = _TOLD.get(command.action, ("commented", ""))
-    said = text.format(assignee=command.assignee, response_action=command.response_action)
+    if command.action in _TOLD:
+        kind, text = _TOLD[command.action]
+        said = text.format(
+            assignee=command.assignee or "nobody", response_action=command.response_action
+        )
+    else:
+        kind, said = "commented", command.action
     return Event(
         command.event_time, kind, command.actor, ": ".join(filter(None, (said, command.text)))
     )

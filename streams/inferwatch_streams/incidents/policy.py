@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.incidents.incident import PRIORITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from inferwatch_streams.alerts.matcher import Matcher
-
 SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
+#: Environments on which nobody's users depend, by the names that are usual.
+NO_PRODUCTION: Final = Matcher(
+    "environment",
+    "=~",
+    "ci|dev|development|local|preview|qa|sandbox|stage|staging|test|testing",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ class Policy:
         placements: Which services run on which hosts.
         unplaced: Whether a host that no placement names may be the cause of any service's trouble.
         user_facing: Alerts that match one of these are about what users see.
+        less_urgent: Alerts that match one of these are about what can wait.
         deadlines: By priority.
         levels: Of the escalation, the first is told at once; empty where nobody is.
         repeats: How many times the last level is told again.
@@ -106,6 +112,7 @@ class Policy:
     placements: tuple[Placement, ...] = ()
     unplaced: bool = True
     user_facing: tuple[tuple[Matcher, ...], ...] = ()
+    less_urgent: tuple[tuple[Matcher, ...], ...] = ((NO_PRODUCTION,),)
     deadlines: Mapping[str, Deadlines] = field(
         default_factory=lambda: {
             "P1": Deadlines(5 * MINUTE, 1 * HOUR),

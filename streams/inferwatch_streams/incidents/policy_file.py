@@ -101,6 +101,12 @@ SCHEMA: Final[dict[str, Any]] = {
                 "of which must match.",
                 "items": {"type": "array", "items": {"type": "string"}, "minItems": 1},
             },
+            "less_urgent": {
+                "type": "array",
+                "description": "Alerts that can wait: one less urgent. As user_facing; without, "
+                "those of staging, test and the like.",
+                "items": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            },
             "quiet": {**DURATION, "description": "All alerts over for so long end an incident."},
             "reopen": {
                 **DURATION,
@@ -176,9 +182,8 @@ def parsed(file: ConfigurationFile) -> tuple[Policy, ConfigurationFile]:
             for each in correlation.get("placements", ())
         ),
         unplaced=correlation.get("hosts_without_services", "any") == "any",
-        user_facing=tuple(
-            tuple(Matcher.parse(text) for text in texts) for texts in data.get("user_facing", ())
-        ),
+        user_facing=_matchers(data, "user_facing", usual.user_facing),
+        less_urgent=_matchers(data, "less_urgent", usual.less_urgent),
         deadlines={
             priority: Deadlines(
                 _span(priorities.get(priority, {}), "acknowledge", usually.acknowledge),
@@ -202,6 +207,15 @@ def parsed(file: ConfigurationFile) -> tuple[Policy, ConfigurationFile]:
 def _span(said: Mapping[str, Any], name: str, usual: int) -> int:
     text = said.get(name)
     return usual if text is None else duration(text)
+
+
+def _matchers(
+    data: Mapping[str, Any], name: str, usual: tuple[tuple[Matcher, ...], ...]
+) -> tuple[tuple[Matcher, ...], ...]:
+    said = data.get(name)
+    if said is None:
+        return usual
+    return tuple(tuple(Matcher.parse(text) for text in texts) for texts in said)
 
 
 def _action(name: str, said: Mapping[str, Any]) -> Action:
@@ -239,11 +253,7 @@ def _problems(file: ConfigurationFile, data: Mapping[str, Any]) -> Iterator[Prob
                 yield file.problem(
                     ("sets", which, number), f"{name!r} is not configured under actions"
                 )
-    for number, texts in enumerate(data.get("user_facing", ())):
-        for place, text in enumerate(texts):
-            problem = _bad_matcher(text)
-            if problem is not None:
-                yield file.problem(("user_facing", number, place), problem)
+    yield from _bad_matchers(file, data)
     for path, text in _spans(data):
         if duration(text) > MAX_SPAN:
             yield file.problem(path, f"is longer than {MAX_SPAN // DAY}d")
@@ -278,6 +288,15 @@ def _order(file: ConfigurationFile, policy: Policy) -> Iterator[Problem]:
     for priority, deadlines in policy.deadlines.items():
         if deadlines.acknowledge > deadlines.resolve:
             yield file.problem(("priorities", priority, "acknowledge"), "is later than resolve")
+
+
+def _bad_matchers(file: ConfigurationFile, data: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in ("user_facing", "less_urgent"):
+        for number, texts in enumerate(data.get(name, ())):
+            for place, text in enumerate(texts):
+                problem = _bad_matcher(text)
+                if problem is not None:
+                    yield file.problem((name, number, place), problem)
 
 
 def _bad_matcher(text: str) -> str | None:

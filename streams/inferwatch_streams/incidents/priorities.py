@@ -12,29 +12,37 @@ if TYPE_CHECKING:
 
     from inferwatch_streams.alerts.alert import Alert
     from inferwatch_streams.alerts.matcher import Matcher
+    from inferwatch_streams.incidents.policy import Policy
 
 #: Services in one incident from which on it is taken to be everybody's.
 MANY_SERVICES: Final = 3
 _LEVELS: Final = {"critical": 1, "high": 2}
 
 
-def priority_of(alerts: Sequence[Alert], user_facing: tuple[tuple[Matcher, ...], ...]) -> str:
-    """P1 to P4, by the worst alert: critical P2, high P3, lesser P4.
+def priority_of(policy: Policy, alerts: Sequence[Alert]) -> str:
+    """P1 to P4, by the worst alert: critical P2, high P3.
 
-    What users see, or many services, make it one more urgent.
+    What users see, or many services, make it one more urgent; what is all of lesser environments is
+    one less urgent, and nothing makes that more urgent.
 
     Args:
-        alerts: What the incident is made of.
-        user_facing: An alert that fulfils all matchers of one of these is about what users see.
+        policy: Says what users see, and what is less urgent.
+        alerts: The serious alerts that the incident is made of.
     """
-    level = min((_LEVELS.get(alert.severity, 3) for alert in alerts), default=3)
-    services = {dict(alert.labels).get("service") for alert in alerts} - {None, ""}
-    seen = any(all_match(matchers, alert.matched) for alert in alerts for matchers in user_facing)
+    judged = [(alert, _matches_one(alert, policy.less_urgent)) for alert in alerts]
+    level = min((_LEVELS[alert.severity] + less for alert, less in judged), default=3)
+    full = [alert for alert, less in judged if not less]
+    services = {dict(alert.labels).get("service") for alert in full} - {None, ""}
+    seen = any(_matches_one(alert, policy.user_facing) for alert in full)
     if seen or len(services) >= MANY_SERVICES:
         level -= 1
-    return PRIORITIES[max(level, 0)]
+    return PRIORITIES[level]
 
 
 def more_urgent(one: str, other: str) -> str:
     """The more urgent of two priorities: an incident's only rises."""
     return min(one, other)
+
+
+def _matches_one(alert: Alert, ways: tuple[tuple[Matcher, ...], ...]) -> bool:
+    return any(all_match(matchers, alert.matched) for matchers in ways)

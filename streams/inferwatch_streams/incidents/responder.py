@@ -2,7 +2,8 @@
 
 An action is written as running, and the broker has that, before it runs. A worker that takes over
 and finds one running that it does not run itself cannot know whether it was done: it is done again
-only where it says that twice is as good as once.
+only where it says that twice is as good as once, and not more often than it may be tried: it may be
+what ended the workers.
 """
 
 from __future__ import annotations
@@ -34,6 +35,14 @@ MEASURE_AGAIN: Final = 30_000_000
 INTERRUPTED: Final = (
     "the worker that ran it ended meanwhile: it may have been done, and is not done again."
 )
+
+
+def given_up(attempts: int) -> str:
+    """Why one that was tried so often is not tried again."""
+    return (
+        f"workers ended {attempts} times while they were at it, which may have ended them: it may "
+        "have been done, and is given up."
+    )
 
 
 class Responder:
@@ -90,11 +99,14 @@ class Responder:
         if configured is None:
             await self._unconfigured(incident, step, action)
         elif step is Step.UNDO:
-            self._start(incident, self._undo(incident, configured, action))
+            await self._begin_undo(incident, configured, action)
         elif step is Step.CHECK:
             self._start(incident, self._check(incident, configured))
         elif step is Step.INTERRUPTED and not self._again(incident, configured):
             await self._write(self._ended(incident, action.name, states.FAILED, INTERRUPTED))
+        elif step is Step.INTERRUPTED and action.attempts > configured.retries:
+            why = given_up(action.attempts)
+            await self._write(self._ended(incident, action.name, states.FAILED, why))
         elif self._runner.dry_run(configured):
             self._start(incident, self._plan(incident, configured))
         elif step is Step.RUN and self._limited():
@@ -102,10 +114,25 @@ class Responder:
             await self._write(self._ended(incident, action.name, states.SKIPPED, why))
         else:
             begun = responding.begun(incident, action.name, self._now())
-            await self._write(begun)
-            # Only what the broker has was said before it was done.
-            await self._ledger.settle()
-            self._start(begun, self._run(begun, configured))
+            await self._said(begun)
+            self._start(begun, self._run(begun, configured, action.attempts + 1))
+
+    async def _begin_undo(
+        self, incident: Incident, configured: Action, action: ActionState
+    ) -> None:
+        now = self._now()
+        if action.attempts > configured.retries:
+            why = given_up(action.attempts)
+            await self._write(responding.not_undone(incident, action.name, now, why))
+        else:
+            begun = responding.undoing(incident, action.name, now)
+            await self._said(begun)
+            self._start(begun, self._undo(begun, configured, action))
+
+    async def _said(self, incident: Incident) -> None:
+        """Write what is about to be done: only what the broker has was said before."""
+        await self._write(incident)
+        await self._ledger.settle()
 
     def _again(self, incident: Incident, configured: Action) -> bool:
         """Whether what a former worker may have done is done again: not where it is not wanted."""
@@ -151,14 +178,14 @@ class Responder:
         known = tuple(self._ledger.incidents.members(incident))
         return Context(incident, known, self._now())
 
-    async def _run(self, begun: Incident, configured: Action) -> None:
+    async def _run(self, begun: Incident, configured: Action, attempt: int) -> None:
         name = configured.name
 
         def wanted() -> bool:
             now = self._ledger.incidents.get(begun.incident_id)
             return now is not None and now.active
 
-        result = await self._runner.run(configured, self._context(begun), wanted)
+        result = await self._runner.run(configured, self._context(begun), wanted, attempt)
 
         def told(incident: Incident) -> Incident:
             outcome = result.outcome
@@ -183,15 +210,19 @@ class Responder:
         )
 
     async def _undo(self, incident: Incident, configured: Action, action: ActionState) -> None:
-        result = await self._runner.undo(configured, self._context(incident), action.undo or "")
+        result = await self._runner.undo(
+            configured, self._context(incident), action.undo or "", action.attempts + 1
+        )
         name = configured.name
         await self._record(
             incident,
             name,
             lambda now: (
-                responding.not_undone(now, name, self._now(), result.error)
+                responding.not_undone(now, name, self._now(), result.error, result.attempts)
                 if result.outcome is None
-                else responding.undone(now, name, self._now(), result.outcome.result)
+                else responding.undone(
+                    now, name, self._now(), result.outcome.result, result.attempts
+                )
             ),
         )
 

@@ -80,20 +80,27 @@ def begun(incident: Incident, name: str, at: int) -> Incident:
     """It is about to run."""
     return _told(
         incident, name, at, f"{name} begins.", status=states.RUNNING, started_at=at,
-        finished_at=None, result=None,
+        finished_at=None, result=None, attempts=_attempts(incident, name) + 1,
     )  # fmt: skip
+
+
+def undoing(incident: Incident, name: str, at: int) -> Incident:
+    """It is about to be undone."""
+    attempts = _attempts(incident, name) + 1
+    return _told(incident, name, at, f"{name} is being undone.", attempts=attempts)
 
 
 def ended(  # noqa: PLR0913  # a result has so many parts
     incident: Incident, name: str, at: int, status: str, result: str, *,
-    attempts: int = 0, undo: str | None = None, before: float | None = None,
+    attempts: int | None = None, undo: str | None = None, before: float | None = None,
     targets: tuple[str, ...] = (),
 ) -> Incident:  # fmt: skip
     """It is done, or it failed, was skipped, or only said what it would do."""
     return _told(
         incident, name, at, f"{name} {status.replace('_', ' ')}: {result}", targets,
-        status=status, finished_at=at, result=fitted(result, RESULT), attempts=attempts, undo=undo,
+        status=status, finished_at=at, result=fitted(result, RESULT), undo=undo,
         value_before=before,
+        attempts=_attempts(incident, name) if attempts is None else attempts,
     )  # fmt: skip
 
 
@@ -110,22 +117,27 @@ def checked(policy: Policy, incident: Incident, name: str, at: int, after: float
         f"{name} {'helped' if helped else 'did not help'}: {configured.metric} was {before:.4g}, "
         f"is {after:.4g}{'; it is undone' if undoes else ''}."
     )
-    status = states.RUNNING if undoes else states.SUCCEEDED
-    return _told(incident, name, at, text, value_after=after, status=status)
+    undo: dict[str, Any] = {"status": states.RUNNING, "attempts": 0} if undoes else {}
+    return _told(incident, name, at, text, value_after=after, **undo)
 
 
-def undone(incident: Incident, name: str, at: int, result: str) -> Incident:
+def undone(incident: Incident, name: str, at: int, result: str, attempts: int) -> Incident:
     """It was undone."""
     return _told(
         incident, name, at, f"{name} undone: {result}", status=states.UNDONE,
-        result=fitted(result, RESULT), undo=None,
+        result=fitted(result, RESULT), undo=None, attempts=attempts,
     )  # fmt: skip
 
 
-def not_undone(incident: Incident, name: str, at: int, why: str) -> Incident:
+def not_undone(
+    incident: Incident, name: str, at: int, why: str, attempts: int | None = None
+) -> Incident:
     """It could not be undone; somebody may want it again."""
     text = f"{name} could not be undone: {why}"
-    return _told(incident, name, at, text, status=states.FAILED, result=fitted(text, RESULT))
+    return _told(
+        incident, name, at, text, status=states.FAILED, result=fitted(text, RESULT),
+        attempts=_attempts(incident, name) if attempts is None else attempts,
+    )  # fmt: skip
 
 
 def approved(incident: Incident, name: str) -> Incident:
@@ -137,7 +149,7 @@ def approved(incident: Incident, name: str) -> Incident:
     action = incident.action(name)
     if action is None or action.status not in (states.SKIPPED, states.FAILED) or action.undo:
         raise CommandRefusedError(f"there is no action {name!r} that was skipped or failed.")
-    return _with(incident, replace(action, status=states.WAITING, result=None))
+    return _with(incident, replace(action, status=states.WAITING, result=None, attempts=0))
 
 
 def undo_wanted(incident: Incident, name: str) -> Incident:
@@ -150,7 +162,7 @@ def undo_wanted(incident: Incident, name: str) -> Incident:
     done = (states.SUCCEEDED, states.FAILED)
     if action is None or action.undo is None or action.status not in done:
         raise CommandRefusedError(f"there is no action {name!r} that was done and can be undone.")
-    return _with(incident, replace(action, status=states.RUNNING))
+    return _with(incident, replace(action, status=states.RUNNING, attempts=0))
 
 
 def _told(
@@ -162,6 +174,11 @@ def _told(
     now = replace(action, **fields)
     changed = noted(_with(incident, now), Event(at, "action", SELF, text))
     return transition(changed, "action", (name, now.status, at), targets)
+
+
+def _attempts(incident: Incident, name: str) -> int:
+    action = incident.action(name)
+    return 0 if action is None else action.attempts
 
 
 def _with(incident: Incident, action: ActionState) -> Incident:

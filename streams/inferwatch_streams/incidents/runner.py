@@ -56,7 +56,7 @@ class Result:
     Attributes:
         outcome: What it returned; None where it failed.
         error: Why it failed.
-        attempts: How often it was tried.
+        attempts: How often it was tried, attempts of workers that ended meanwhile included.
         before: The metric before it, where it was measured.
     """
 
@@ -109,7 +109,11 @@ class Runner:
             return f"would run {configured.uses}, and fail: {error}"
 
     async def run(
-        self, configured: Action, context: Context, wanted: Callable[[], bool] = lambda: True
+        self,
+        configured: Action,
+        context: Context,
+        wanted: Callable[[], bool] = lambda: True,
+        attempt: int = 1,
     ) -> Result:
         """Run an action until it is done, or may not be tried again.
 
@@ -117,12 +121,13 @@ class Runner:
             configured: It.
             context: What it acts on.
             wanted: Whether another attempt is wanted still.
+            attempt: Which attempt this is; above 1 where workers ended during those before.
         """
         action = self._actions.get(configured.name)
         if action is None:
             return Result(None, "it is not configured any more.", 0)
         before = await self.measure(configured, context) if action.changes else None
-        attempts, backoff, why = 0, FIRST_BACKOFF_SECONDS, ""
+        attempts, backoff, why = attempt - 1, FIRST_BACKOFF_SECONDS, ""
         while True:
             attempts += 1
             started = time.monotonic()
@@ -150,12 +155,21 @@ class Runner:
             if not wanted():
                 return Result(None, f"{why} It is not wanted any more.", attempts, before)
 
-    async def undo(self, configured: Action, context: Context, token: str) -> Result:
-        """Take back what an action did; it bears that twice, so it is tried as often."""
+    async def undo(
+        self, configured: Action, context: Context, token: str, attempt: int = 1
+    ) -> Result:
+        """Take back what an action did; it bears that twice, so it is tried as often.
+
+        Args:
+            configured: It.
+            context: What it acted on.
+            token: What it said that undoes it.
+            attempt: As of ``run``.
+        """
         action = self._actions.get(configured.name)
         if action is None or not can_undo(action):
             return Result(None, "it cannot be undone by itself.", 0)
-        attempts, backoff = 0, FIRST_BACKOFF_SECONDS
+        attempts, backoff = attempt - 1, FIRST_BACKOFF_SECONDS
         undo: Callable[[Context, str], Any] = action.undo  # type: ignore[attr-defined]  # optional
         while True:
             attempts += 1

@@ -42,23 +42,26 @@ def extended(timeline: Sequence[Event], *events: Event) -> tuple[Event, ...]:
     return tuple(lines)
 
 
-def told(timeline: Sequence[Event], event: Event) -> bool:
-    """Whether an event is in a timeline, or was and is left out of it now.
+def refused(event: Event, why: str) -> Event:
+    """The line of what a person wanted and did not get; it names what that was."""
+    return replace(event, text=f"{fitted(event.text, NAME)}, which was refused: {why}")
 
-    What a person did is told by when it was, to the microsecond, and its kind: what the line says
-    of it depends on what came of it.
+
+def told(timeline: Sequence[Event], event: Event) -> bool:
+    """Whether an event is in a timeline, as done or refused, or was and is left out of it now.
+
+    What a person wanted is told by when it was, to the microsecond, by whom, its kind and its text:
+    of two that have all of these in common, the second says nothing that the first did not.
     """
-    cut = _cut(event)
-    if any(line == cut or _same_deed(line, cut) for line in timeline):
+    cut, began = _cut(event), _cut(refused(event, ""))
+    if any(line == cut or _refusal(line, began) for line in timeline):
         return True
     gap = next((line for line in timeline if line.kind == LEFT_OUT), None)
     return gap is not None and event.at <= gap.at
 
 
-def _same_deed(line: Event, event: Event) -> bool:
-    return line.actor != SELF and (line.at, line.kind, line.actor) == (
-        event.at, event.kind, event.actor,
-    )  # fmt: skip
+def _refusal(line: Event, began: Event) -> bool:
+    return line.text.startswith(began.text) and line == replace(began, text=line.text)
 
 
 def quiet_since(timeline: Sequence[Event]) -> int | None:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from inferwatch_schemas.environment import check_above_zero, converted
-from inferwatch_schemas.faust import check_fetch_bytes
 from inferwatch_schemas.kafka import KafkaSettings
-from inferwatch_streams.errors import StreamsSettingsError
+from inferwatch_streams import role_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 PREFIX: Final = "INFERWATCH_NOTIFICATIONS"
-VARIABLES: Final[dict[str, type[int | float | str]]] = {
-    "group": str,
-    "tick_seconds": float,
-    "begin_seconds": float,
-    "commit_seconds": float,
-    "session_timeout_seconds": float,
-    "stall_seconds": float,
-    "fetch_bytes": int,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +45,7 @@ class NotificationsSettings:
     fetch_bytes: int = 1024 * 1024
 
     def __post_init__(self) -> None:
-        if not self.group:
-            raise StreamsSettingsError(f"{PREFIX}_GROUP is empty; name a consumer group.")
-        numbers = {name: getattr(self, name) for name, kind in VARIABLES.items() if kind is not str}
-        check_above_zero(numbers, PREFIX, StreamsSettingsError)
-        check_fetch_bytes(self.fetch_bytes, PREFIX, StreamsSettingsError)
+        role_settings.check(self, PREFIX)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> NotificationsSettings:
@@ -70,10 +55,4 @@ class NotificationsSettings:
             StreamsSettingsError: A value is not of its type, or cannot be.
             KafkaSettingsError: The connection settings cannot be.
         """
-        file = environment.get(f"{PREFIX}_FILE")
-        return cls(
-            kafka=KafkaSettings.from_environment(environment),
-            registry_url=environment.get("INFERWATCH_REGISTRY_URL"),
-            file=Path(file) if file else None,
-            **converted(environment, PREFIX, VARIABLES, StreamsSettingsError),
-        )
+        return cls(**role_settings.read(cls, PREFIX, environment))
