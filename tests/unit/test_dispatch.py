@@ -70,7 +70,7 @@ class Told:
     @property
     def unsettled(self) -> list[str]:
         """What is neither told nor buried."""
-        return [one.notice_id for one in self.dispatch.unsettled()]
+        return [one.notice_id for _, one in self.dispatch.unsettled()]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Send what is due until a condition holds."""

@@ -19,7 +19,7 @@ from inferwatch_streams.notifications.retrying import seconds_to_next
 from inferwatch_streams.notifications.routing import AT_ONCE, Destination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from inferwatch_streams.notifications.channels.kinds import Channel
     from inferwatch_streams.notifications.configuration import (
@@ -43,6 +43,8 @@ class _Post:
     channel: Channel
     outbox: Outbox
     under_way: set[asyncio.Task[None]] = field(default_factory=set)
+    # Ids of notices that a process before this one may have told, and not recorded.
+    maybe_told: set[str] = field(default_factory=set)
 
 
 class Dispatch:
@@ -71,10 +73,13 @@ class Dispatch:
             name: _Post(settings, settings.open(), Outbox(settings.manner))
             for name, settings in configuration.channels.items()
         }
-        # Notices of channels that do not exist, on their way to the dead letters.
-        self._burying: dict[asyncio.Task[None], Notice] = {}
-        # Notices that a process before this one may have told, and not recorded.
-        self._maybe_told: set[str] = set()
+        # Channels that do not exist and their notices, on their way to the dead letters.
+        self._burying: dict[asyncio.Task[None], tuple[str, Notice]] = {}
+
+    @property
+    def channels(self) -> Collection[str]:
+        """Names of the channels."""
+        return self._posts.keys()
 
     async def reset(self) -> None:
         """Forget all notices; what is on its way is broken off."""
@@ -84,8 +89,8 @@ class Dispatch:
         await asyncio.gather(*tasks, return_exceptions=True)
         for post in self._posts.values():
             post.outbox = Outbox(post.settings.manner)
+            post.maybe_told = set()
         self._burying = {}
-        self._maybe_told = set()
 
     def restore(self, notice: Notice) -> None:
         """Take in a notice that was told before this process began."""
@@ -96,18 +101,30 @@ class Dispatch:
             else:
                 post.outbox.note(notice)
 
-    def take(self, notice: Notice, *, maybe_told: bool) -> None:
-        """Take in a notice, to be told as the routes say."""
-        now = self._monotonic()
+    def take(
+        self, notice: Notice, *, maybe_told: bool, told: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """Take in a notice, to be told as the routes say.
+
+        Args:
+            notice: It.
+            maybe_told: Whether a process before this one may have told it.
+            told: Of a channel's name, whether that process recorded that it told it there.
+        """
+        now, age = self._monotonic(), self._wall() - notice.at / 1_000_000
         taken = False
         for name, post, place in self._places(notice):
             if place is None or not self._routing.tastes[name].wants(notice):
                 post.outbox.note(notice)
                 continue
             taken = True
-            if maybe_told and not notice.muted:
-                self._maybe_told.add(notice.notice_id)
-            post.outbox.add(notice, place.group, place.timing, now, maybe_told=maybe_told)
+            if not maybe_told:
+                post.outbox.add(notice, place.group, place.timing, now)
+                continue
+            recorded = told(name)
+            if not (recorded or notice.muted):
+                post.maybe_told.add(notice.notice_id)
+            post.outbox.resume(notice, place.group, place.timing, now, age, told=recorded)
         log.info(
             "notice", kind=notice.kind, subject=notice.subject, state=notice.state,
             title=notice.title, muted=notice.muted, notice_id=notice.notice_id,
@@ -117,11 +134,12 @@ class Dispatch:
         for name in self._routing.unknown_channels(notice):
             metrics.UNKNOWN_CHANNELS.inc()
             log.error("an incident names a channel that is not configured", channel=name)
-            self._burying_of(notice, name)
+            if not told(name):
+                self._burying_of(notice, name)
 
     def _burying_of(self, notice: Notice, name: str) -> None:
         task = asyncio.create_task(self._undelivered.bury(name, notice, NOT_CONFIGURED, 0))
-        self._burying[task] = notice
+        self._burying[task] = (name, notice)
         task.add_done_callback(self._buried)
 
     def _buried(self, task: asyncio.Task[None]) -> None:
@@ -159,13 +177,13 @@ class Dispatch:
         if tasks := [*self._tasks()]:
             await asyncio.wait(tasks, timeout=seconds)
 
-    def unsettled(self) -> Iterator[Notice]:
-        """The notices that were taken in and neither told nor buried."""
+    def unsettled(self) -> Iterator[tuple[str, Notice]]:
+        """What was taken in and neither told nor buried, after the channel that it is for."""
         yield from self._burying.values()
         for name, post in self._posts.items():
             waiting = list(post.outbox.unsettled())
             metrics.WAITING.labels(name).set(len(waiting))
-            yield from waiting
+            yield from ((name, notice) for notice in waiting)
 
     async def close(self) -> None:
         """Break off what is on its way, and let go of the channels."""
@@ -179,7 +197,9 @@ class Dispatch:
             yield from post.under_way
 
     async def _send(self, name: str, post: _Post, message: Message) -> None:
-        self._count_copies(name, message)
+        if not message.repeat:
+            copies = sum(one.notice_id in post.maybe_told for one in message.notices)
+            metrics.COPIES_POSSIBLE.labels(name).inc(copies)
         words = post.settings.templates.words(message)
         attempts = 0
         while True:
@@ -219,11 +239,6 @@ class Dispatch:
             return
         for notice in message.notices:
             await self._undelivered.bury(name, notice, answer, attempts)
-
-    def _count_copies(self, name: str, message: Message) -> None:
-        if not message.repeat:
-            copies = sum(one.notice_id in self._maybe_told for one in message.notices)
-            metrics.COPIES_POSSIBLE.labels(name).inc(copies)
 
     def _observe(self, name: str, message: Message) -> None:
         if message.repeat:

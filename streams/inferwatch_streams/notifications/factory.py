@@ -24,6 +24,9 @@ from inferwatch_streams.notifications.notifier import Notifier
 from inferwatch_streams.notifications.undelivered import Undelivered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from inferwatch_schemas.columnar.chunk import TopicPartition
     from inferwatch_streams.leading.record_processor import RecordProcessor
     from inferwatch_streams.notifications.settings import NotificationsSettings
 
@@ -37,12 +40,14 @@ class NotificationsApp(faust.App):
         processor: Takes the chunks.
         watchdog: Tells which partitions are stalled.
         group_assignor: Gives all partitions to one worker.
+        commit_notes: What is committed beside the floors.
         notifier: Tells people.
     """
 
     processor: RecordProcessor
     watchdog: Watchdog
     group_assignor: OneLeader
+    commit_notes: Callable[[], Mapping[TopicPartition, str]]
     notifier: Notifier
 
     async def on_shutdown(self) -> None:
@@ -84,6 +89,7 @@ def create_app(settings: NotificationsSettings) -> NotificationsApp:
     app.notifier = notifier
     app.processor = processor
     app.group_assignor = OneLeader()
+    app.commit_notes = processor.notes
     app.watchdog = Watchdog(
         settings.group, settings.stall_seconds, metrics.WATCHDOG, processor.waits, time.monotonic
     )
