@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from notices import FREE, notice, origin
 
@@ -152,6 +152,9 @@ class Life:
         self.read += 1
 
 
+FIRES, ENDS, REFRESHED = ("a", FIRING, False), ("a", RESOLVED, False), ("a", FIRING, True)
+
+
 @settings(deadline=None, max_examples=300)
 @given(
     steps=st.lists(
@@ -162,6 +165,15 @@ class Life:
         max_size=50,
     ),
     hung=st.booleans(),
+)
+# Told and not recorded, and ended before the next began.
+@example(steps=[FIRES, "read", "due", ENDS, "kill"], hung=False)
+# Refreshed while it waits.
+@example(steps=[FIRES, "read", REFRESHED, "read", "commit", "kill"], hung=False)
+# Its end is owed, what came after that is not.
+@example(
+    steps=[FIRES, "read", "due", "finish", ENDS, FIRES, ENDS, *["read"] * 3, "commit", "kill"],
+    hung=True,
 )
 def test_workers_that_die_leave_nobody_with_the_wrong_belief(
     *, steps: list[object], hung: bool
