@@ -219,6 +219,12 @@ def test_what_may_be_a_copy_is_counted(tmp_path: Path) -> None:
             await told.until(lambda: not told.unsettled)
             assert sorted(told.ids("hook")) == ["a-firing-1", "a-resolved-2", "c-firing-1"]
             assert copies() - before == 2.0
+            # What is recorded as told is not sent, and so is no copy.
+            told.dispatch.take(notice("d"), maybe_told=True, told=lambda name: name == "hook")
+            told.take(notice("d", RESOLVED, 2))
+            await told.until(lambda: "d-resolved-2" in told.ids("hook") and not told.unsettled)
+            assert "d-firing-1" not in told.ids("hook")
+            assert copies() - before == 2.0
 
     asyncio.run(case())
 

@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 from batches import Record, batch, fetched
 from notices import AT, FREE
+from prometheus_client import REGISTRY
 
 from inferwatch_schemas.columnar.chunk import Assignment, Chunk
 from inferwatch_schemas.registry import PinnedRegistry
@@ -29,6 +30,7 @@ from inferwatch_streams.notifications.notifier import Notifier
 from inferwatch_streams.notifications.routing import Route, Routing, Taste
 from inferwatch_streams.notifications.settings import NotificationsSettings
 from inferwatch_streams.notifications.templates import Templates, Words
+from inferwatch_streams.notifications.told_note import ToldNote
 from inferwatch_streams.notifications.undelivered import Undelivered
 
 ENCODER = Encoder("alert", PinnedRegistry())
@@ -100,11 +102,17 @@ class Role:
         )  # fmt: skip
         self.assign()
 
-    def assign(self) -> None:
-        """Get both partitions, begun at the first offset."""
+    def assign(self, note: str = "") -> None:
+        """Get both partitions, begun at the first offset, with what was committed beside it."""
         self.notifier.processor.assign({
-            PLACE: Assignment("id", FIRST, FIRST), (INCIDENTS.name, 0): Assignment("id", 0, 0),
+            PLACE: Assignment("id", FIRST, FIRST, note),
+            (INCIDENTS.name, 0): Assignment("id", 0, 0),
         })  # fmt: skip
+
+    @property
+    def note(self) -> str:
+        """What would be committed beside the offset."""
+        return self.notifier.processor.notes()[PLACE]
 
     async def take(self, start: int, *alerts: Alert) -> None:
         """Take a chunk of alerts."""
@@ -239,5 +247,70 @@ def test_one_that_stood_still_begins_anew(monkeypatch: pytest.MonkeyPatch) -> No
         await role.take(FIRST, alert("a"))
         await role.tick()
         assert role.channel.told == ["a-firing"]
+
+    asyncio.run(case())
+
+
+def test_what_was_told_beyond_the_offset_is_told_to_nobody_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next process has it from the note, which stands until what it says is taken in."""
+
+    async def case() -> None:
+        role = Role(monkeypatch)
+        await role.take(FIRST, alert("a"), alert("b", "pending"), alert("c", "inactive"))
+        await role.tick()
+        note = role.note
+        assert role.floor == FIRST
+        assert [ToldNote.read(note, FIRST + 3).told("ops", FIRST + at) for at in range(3)] == [
+            False, True, True,
+        ]  # fmt: skip
+        successor = Role(monkeypatch, end=FIRST + 3)
+        successor.channel.free.set()
+        successor.assign(note)
+        await successor.take(FIRST, alert("a"))
+        await successor.tick()
+        assert (successor.floor, successor.note) == (FIRST, note)
+        await successor.take(FIRST + 1, alert("b"), alert("c"))
+        await successor.tick()
+        await successor.tick()
+        assert successor.channel.told == ["a-firing"]
+        assert (successor.floor, successor.note) == (FIRST + 3, "")
+
+    asyncio.run(case())
+
+
+def test_a_note_survives_that_the_role_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is broken off when it leaves is owed, and the rest is not."""
+    monkeypatch.setattr(module, "DRAIN_SECONDS", 0.01)
+
+    async def case() -> None:
+        role = Role(monkeypatch)
+        await role.take(FIRST, alert("a"), alert("b", "inactive"))
+        await role.tick()
+        await role.notifier.processor.drain()
+        told = ToldNote.read(role.note, FIRST + 2)
+        assert (told.told("ops", FIRST), told.told("ops", FIRST + 1)) == (False, True)
+
+    asyncio.run(case())
+
+
+def test_a_note_that_is_none_of_ours_has_all_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted, and stops nothing."""
+
+    def unreadable() -> float:
+        name = "inferwatch_notifications_unreadable_notes_total"
+        return REGISTRY.get_sample_value(name, {"topic": ALERTS.name}) or 0.0
+
+    async def case() -> None:
+        role = Role(monkeypatch, end=FIRST + 1)
+        role.channel.free.set()
+        before = unreadable()
+        role.assign("somebody else's")
+        await role.take(FIRST, alert("a"))
+        await role.tick()
+        await role.tick()
+        assert role.channel.told == ["a-firing"]
+        assert (role.floor, unreadable() - before) == (FIRST + 1, 1.0)
 
     asyncio.run(case())

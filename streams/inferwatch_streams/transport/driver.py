@@ -170,10 +170,10 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
     async def _commit_floors(self, offsets: Mapping[TP, OffsetAndMetadata]) -> bool:
         try:
             try:
-                await self._commit(offsets)
+                await self._commit_offsets(offsets)
             except OffsetMetadataTooLargeError:
                 log.warning("offset.metadata.max.bytes is below 4096: committed without notes")
-                await self._commit({
+                await self._commit_offsets({
                     tp: OffsetAndMetadata(at.offset, without_note(at.metadata))
                     for tp, at in offsets.items()
                 })  # fmt: skip
@@ -185,7 +185,7 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             return False
         return True
 
-    async def _commit(self, offsets: Mapping[TP, OffsetAndMetadata]) -> None:
+    async def _commit_offsets(self, offsets: Mapping[TP, OffsetAndMetadata]) -> None:
         await self._ensure_consumer().commit(
             {stock.ensure_aiokafka_TP(tp): offset for tp, offset in offsets.items()}
         )
