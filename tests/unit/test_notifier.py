@@ -65,7 +65,7 @@ class Settings:
     """In place of ``ChannelSettings``: one that opens that channel."""
 
     def __init__(self, channel: Channel) -> None:
-        self.name, self.manner, self.templates = "ops", FREE, Templates({})
+        self.name, self.kind, self.manner, self.templates = "ops", "slack", FREE, Templates({})
         self.open = lambda: channel
 
 

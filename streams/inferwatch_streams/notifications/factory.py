@@ -15,12 +15,9 @@ from inferwatch_schemas.faust import faust_settings
 from inferwatch_schemas.registry import open_registry
 from inferwatch_streams.leading.assignor import OneLeader
 from inferwatch_streams.notifications import metrics
-from inferwatch_streams.notifications.configuration import (
-    NotificationsConfiguration,
-    read_configuration,
-)
 from inferwatch_streams.notifications.dispatch import Dispatch
 from inferwatch_streams.notifications.notifier import Notifier
+from inferwatch_streams.notifications.reloading import NotificationsFile
 from inferwatch_streams.notifications.undelivered import Undelivered
 
 if TYPE_CHECKING:
@@ -63,19 +60,17 @@ def create_app(settings: NotificationsSettings) -> NotificationsApp:
         SchemasError: The registry does not answer, or does not know our schemas.
         StreamsError: The file of notifications cannot be used.
     """
-    configuration = NotificationsConfiguration()
     if settings.file is None:
         log.info("INFERWATCH_NOTIFICATIONS_FILE is not set: nobody is told of alerts")
-    else:
-        configuration = read_configuration(settings.file, os.environ)
+    file = NotificationsFile(settings.file, os.environ)
     registry = open_registry(settings.registry_url)
     emitter = Emitter(settings.kafka, settings.group)
 
     def dispatch(processor: RecordProcessor) -> Dispatch:
         undelivered = Undelivered(emitter, registry, settings.group, processor.waits)
-        return Dispatch(configuration, undelivered)
+        return Dispatch(file.configuration, undelivered)
 
-    notifier = Notifier(settings, registry, dispatch)
+    notifier = Notifier(settings, registry, dispatch, file.look)
     app = NotificationsApp(
         settings.group,
         **faust_settings(

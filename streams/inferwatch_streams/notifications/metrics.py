@@ -47,6 +47,9 @@ UNKNOWN_CHANNELS: Final = Counter(
     "inferwatch_notifications_unknown_channel",
     "Times an incident named a channel that is not configured.",
 )
+RELOADS: Final = Counter(
+    "inferwatch_notifications_reloads", "Reloads of the file of channels and routes.", ["outcome"]
+)
 UNROUTED: Final = Counter(
     "inferwatch_notifications_unrouted", "Changes of alerts that no route takes to a channel."
 )

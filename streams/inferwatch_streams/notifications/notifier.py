@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from inferwatch_schemas.columnar.chunk import Assignment
+from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.topics import ALERTS, INCIDENTS
 from inferwatch_streams.errors import LeadingError
 from inferwatch_streams.leading.record_processor import RecordProcessor
@@ -18,9 +20,10 @@ from inferwatch_streams.notifications.told_note import NO_NOTE, ToldNote, writte
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from inferwatch_schemas.columnar.chunk import Assignment, TopicPartition
+    from inferwatch_schemas.columnar.chunk import TopicPartition
     from inferwatch_schemas.registry import Registry
     from inferwatch_streams.leading.record_processor import TakenRecord
+    from inferwatch_streams.notifications.configuration import NotificationsConfiguration
     from inferwatch_streams.notifications.dispatch import Dispatch
     from inferwatch_streams.notifications.settings import NotificationsSettings
 
@@ -29,6 +32,8 @@ log = structlog.get_logger(__name__)
 TOPICS: Final = (ALERTS.name, INCIDENTS.name)
 # The transport waits a little longer for the drain.
 DRAIN_SECONDS: Final = 8.0
+# How soon a file that has changed is noticed.
+LOOK_SECONDS: Final = 2.0
 # What was in the log at the beginning comes within this time, or is not waited for.
 CATCH_UP_SECONDS: Final = 30.0
 
@@ -46,14 +51,30 @@ class Notifier:
         settings: NotificationsSettings,
         registry: Registry,
         dispatch: Callable[[RecordProcessor], Dispatch],
+        changed: Callable[[], NotificationsConfiguration | None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Start without partitions.
+
+        Args:
+            settings: What it needs to know.
+            registry: Where schemas come from.
+            dispatch: Makes what tells.
+            changed: Other channels and routes, where there are such since it was asked last.
+            monotonic: A clock in seconds.
+        """
         self._settings = settings
         self._registry = registry
         self._monotonic = monotonic
         self.processor = RecordProcessor(settings.kafka, registry, TOPICS, self, fenced=TOPICS)
         self._dispatch = dispatch(self.processor)
+        self._changed = changed
+        self._looked_at_file = -LOOK_SECONDS
+        # Held while the log is read for channels that are new.
+        self._taking = asyncio.Lock()
         self._topic_ids: dict[str, str] = {}
+        # Offset after the last record that was taken.
+        self._taken: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         # What the process before this one has left.
         self._notes: dict[TopicPartition, ToldNote] = {}
@@ -63,7 +84,15 @@ class Notifier:
 
     async def begin(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
         """See ``RecordHandler``: learn what was told before, and how far the log goes."""
+        async with self._taking:
+            await self._begin(assignments)
+
+    async def _begin(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
         await self._dispatch.reset()
+        # One that stood by has not looked.
+        if (configuration := await asyncio.to_thread(self._changed)) is not None:
+            self._dispatch.change(configuration)
+        self._taken = {at: start.start for at, start in assignments.items()}
         self._topic_ids = {topic: start.topic_id for (topic, _), start in assignments.items()}
         ends, notes = {}, {}
         for at, start in sorted(assignments.items()):
@@ -80,6 +109,11 @@ class Notifier:
 
     async def take(self, taken: TakenRecord) -> None:
         """See ``RecordHandler``."""
+        async with self._taking:
+            self._take(taken)
+
+    def _take(self, taken: TakenRecord) -> None:
+        self._taken[taken.topic, taken.partition] = taken.offset + 1
         if taken.record is None:
             self._dispatch.forget(taken.key or "")
             return
@@ -108,6 +142,34 @@ class Notifier:
         if self._caught_up(now):
             self._dispatch.send_due()
         self._say_done()
+        if now - self._looked_at_file >= LOOK_SECONDS:
+            self._looked_at_file = now
+            await self._look()
+
+    async def _look(self) -> None:
+        """Go on with other channels and routes, where the file says so now."""
+        configuration = await asyncio.to_thread(self._changed)
+        if configuration is None:
+            return
+        async with self._taking:
+            new = self._dispatch.change(configuration)
+            # Twice of each of two topics, and this worker must not seem to have stood still.
+            seconds = self._settings.session_timeout_seconds / 5
+            for (topic, partition), offset in sorted(self._taken.items()) if new else ():
+                start = Assignment(self._topic_ids[topic], offset, offset)
+                try:
+                    before, _ = await asyncio.to_thread(
+                        read_before, self._settings.kafka, self._registry, topic, start,
+                        seconds,
+                    )  # fmt: skip
+                except SchemasError as error:
+                    log.warning(
+                        "new channels are not told of what fires already", topic=topic,
+                        partition=partition, error=str(error),
+                    )  # fmt: skip
+                    continue
+                for told in before:
+                    self._dispatch.restore(told, new)
 
     def _caught_up(self, now: float) -> bool:
         """Whether what was in the log at the beginning was taken in: it is told in few messages."""

@@ -164,9 +164,29 @@ class Outbox:
         self._tidy(place, *(notice.subject for notice in message.notices))
         self._schedule(place, now)
 
+    def change(self, manner: Manner) -> None:
+        """Tell in another manner from now on; what was asked for before the change is forgotten."""
+        self._manner = manner
+        self._held_until = 0.0
+
     def hold(self, until: float) -> None:
         """Send nothing before a time: the channel asked for it."""
         self._held_until = max(self._held_until, until)
+
+    def abandon(self) -> list[Notice]:
+        """Let go of what is not on its way yet, and return it; nothing is due after that."""
+        left = [
+            one
+            for place in self._groups.values()
+            for member in place.waiting.values()
+            for one in member.pending
+        ]
+        flying = {key: place for key, place in self._groups.items() if place.flying is not None}
+        for place in flying.values():
+            place.members.clear()
+            place.waiting.clear()
+        self._groups, self._group_of = flying, {}
+        return left
 
     def unsettled(self) -> Iterator[Notice]:
         """The notices that were taken in and neither delivered nor given up."""
