@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from batches import Record, batch, fetched
-from notices import AT, FREE
+from notices import AT, FREE, notice
 from prometheus_client import REGISTRY
 
 from inferwatch_schemas.columnar.chunk import Assignment, Chunk
@@ -64,9 +64,17 @@ class Channel:
 class Settings:
     """In place of ``ChannelSettings``: one that opens that channel."""
 
-    def __init__(self, channel: Channel) -> None:
-        self.name, self.kind, self.manner, self.templates = "ops", "slack", FREE, Templates({})
+    def __init__(self, name: str, channel: Channel) -> None:
+        self.name, self.kind, self.manner, self.templates = name, "slack", FREE, Templates({})
         self.open = lambda: channel
+
+
+def configured(**channels: Channel) -> NotificationsConfiguration:
+    """Return what tells these channels of everything."""
+    return NotificationsConfiguration(
+        {name: cast("ChannelSettings", Settings(name, of)) for name, of in channels.items()},
+        Routing((Route(channels=tuple(channels)),), dict.fromkeys(channels, Taste())),
+    )
 
 
 class Role:
@@ -82,15 +90,12 @@ class Role:
         self.channel = Channel()
         self.now = 100.0
         self.before: list[Notice] = []
+        self.before_asked: list[int] = []
+        self.end = end
         monkeypatch.setattr(record_processor, "epoch_before", lambda *_: 0)
-        monkeypatch.setattr(
-            module, "read_before",
-            lambda *of: (self.before, end) if of[2] == ALERTS.name else ([], 0),
-        )  # fmt: skip
-        configuration = NotificationsConfiguration(
-            {"ops": cast("ChannelSettings", Settings(self.channel))},
-            Routing((Route(channels=("ops",)),), {"ops": Taste()}),
-        )
+        monkeypatch.setattr(module, "read_before", self._read_before)
+        configuration = configured(ops=self.channel)
+        self.changed: list[NotificationsConfiguration] = []
         self.notifier = Notifier(
             NotificationsSettings(),
             PinnedRegistry(),
@@ -98,6 +103,7 @@ class Role:
                 configuration, cast("Undelivered", None), monotonic=lambda: self.now,
                 wall=lambda: AT / 1e6,
             ),
+            lambda: self.changed.pop() if self.changed else None,
             monotonic=lambda: self.now,
         )  # fmt: skip
         self.assign()
@@ -113,6 +119,12 @@ class Role:
     def note(self) -> str:
         """What would be committed beside the offset."""
         return self.notifier.processor.notes()[PLACE]
+
+    def _read_before(self, *asked: Any) -> tuple[list[Notice], int]:
+        if asked[2] != ALERTS.name:
+            return [], 0
+        self.before_asked.append(asked[3].start)
+        return self.before, self.end
 
     async def take(self, start: int, *alerts: Alert) -> None:
         """Take a chunk of alerts."""
@@ -312,5 +324,45 @@ def test_a_note_that_is_none_of_ours_has_all_told_again(monkeypatch: pytest.Monk
         await role.tick()
         assert role.channel.told == ["a-firing"]
         assert (role.floor, unreadable() - before) == (FIRST + 1, 1.0)
+
+    asyncio.run(case())
+
+
+def test_other_channels_are_told_once_the_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within seconds; one that is new learns from the log what was told before."""
+
+    async def case() -> None:
+        role = Role(monkeypatch)
+        role.channel.free.set()
+        await role.take(FIRST, alert("a"))
+        await role.tick()
+        new = Channel(free=role.channel.free)
+        role.changed.append(configured(ops=role.channel, new=new))
+        role.before = [notice("a"), notice("b")]
+        role.now += module.LOOK_SECONDS
+        await role.tick()
+        assert role.before_asked[-1] == FIRST + 1
+        await role.take(FIRST + 1, *(alert(name, "resolved") for name in "abc"))
+        await role.tick()
+        await role.tick()
+        assert role.channel.told == ["a-firing", "a-resolved"]
+        assert new.told == ["a-resolved", "b-resolved"]
+        assert role.floor == FIRST + 4
+
+    asyncio.run(case())
+
+
+def test_one_that_stood_by_looks_at_the_file_before_it_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may have changed long ago."""
+
+    async def case() -> None:
+        role = Role(monkeypatch)
+        other = Channel()
+        role.changed.append(configured(other=other))
+        await role.take(FIRST, alert("a"))
+        await role.tick()
+        assert (role.channel.told, other.told) == ([], ["a-firing"])
 
     asyncio.run(case())
