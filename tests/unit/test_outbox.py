@@ -228,6 +228,12 @@ def test_a_channel_that_asks_to_wait_is_left_alone() -> None:
     outbox.hold(10.0)
     assert outbox.due(9.9) is None
     assert tell(outbox, 10.0) == ["a-firing-1"]
+    add(outbox, notice("b"), now=11.0)
+    outbox.hold(1000.0)
+    assert outbox.due(12.0) is None
+    # It asked as it was configured then.
+    outbox.change(FREE)
+    assert tell(outbox, 12.0) == ["b-firing-1"]
 
 
 def test_a_mirror_shows_all_that_holds_and_says_it_again() -> None:
