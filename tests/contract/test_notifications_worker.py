@@ -23,11 +23,17 @@ from inferwatch_streams.leading.state_topic import StateTopic
 from inferwatch_streams.notifications.notice import FIRING, RESOLVED
 
 SECONDS = 60.0
+RELOADS = "inferwatch_notifications_reloads_total"
 FILE = """
 channels:
   hook: {type: webhook, url: {env: HOOK}, signing_secret: {env: KEY}}
   wrong: {type: slack, webhook_url: {env: WRONG}}
 routes: [{channels: [hook, wrong]}]
+"""
+OTHER_FILE = """
+channels:
+  other: {type: webhook, url: {env: HOOK}, signing_secret: {env: KEY}}
+routes: [{channels: [other]}]
 """
 
 
@@ -110,6 +116,17 @@ def test_a_killed_worker_s_successor_tells_the_rest(tmp_path: Path) -> None:
             second = start("second")
             await asyncio.to_thread(until, second, told, "a is slow: alert.resolved")
             await asyncio.to_thread(recorded, second, 5)
+            # Without a restart.
+            (tmp_path / "n.yaml").write_text(OTHER_FILE, encoding="utf-8")
+            await asyncio.to_thread(
+                wait_until, lambda: second.metric(RELOADS, outcome="reloaded"),
+                lambda count: count == 1, second, seconds=SECONDS,
+            )  # fmt: skip
+            await write(leader, alert("c", FIRING))
+            await asyncio.to_thread(
+                until, second, told, "a is slow: alert.resolved", "c is slow: alert.firing"
+            )
+            await asyncio.to_thread(recorded, second, 6)
             said = (tmp_path / "first.log").read_text() + second.said
             assert "hush" not in said
             assert "hush" not in second.metrics()

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from batches import Record, batch, fetched
-from notices import AT, FREE
+from notices import AT, FREE, notice
+from prometheus_client import REGISTRY
 
 from inferwatch_schemas.columnar.chunk import Assignment, Chunk
 from inferwatch_schemas.registry import PinnedRegistry
@@ -29,6 +30,7 @@ from inferwatch_streams.notifications.notifier import Notifier
 from inferwatch_streams.notifications.routing import Route, Routing, Taste
 from inferwatch_streams.notifications.settings import NotificationsSettings
 from inferwatch_streams.notifications.templates import Templates, Words
+from inferwatch_streams.notifications.told_note import ToldNote
 from inferwatch_streams.notifications.undelivered import Undelivered
 
 ENCODER = Encoder("alert", PinnedRegistry())
@@ -62,9 +64,17 @@ class Channel:
 class Settings:
     """In place of ``ChannelSettings``: one that opens that channel."""
 
-    def __init__(self, channel: Channel) -> None:
-        self.name, self.manner, self.templates = "ops", FREE, Templates({})
+    def __init__(self, name: str, channel: Channel) -> None:
+        self.name, self.kind, self.manner, self.templates = name, "slack", FREE, Templates({})
         self.open = lambda: channel
+
+
+def configured(**channels: Channel) -> NotificationsConfiguration:
+    """Return what tells these channels of everything."""
+    return NotificationsConfiguration(
+        {name: cast("ChannelSettings", Settings(name, of)) for name, of in channels.items()},
+        Routing((Route(channels=tuple(channels)),), dict.fromkeys(channels, Taste())),
+    )
 
 
 class Role:
@@ -80,15 +90,12 @@ class Role:
         self.channel = Channel()
         self.now = 100.0
         self.before: list[Notice] = []
+        self.before_asked: list[int] = []
+        self.end = end
         monkeypatch.setattr(record_processor, "epoch_before", lambda *_: 0)
-        monkeypatch.setattr(
-            module, "read_before",
-            lambda *of: (self.before, end) if of[2] == ALERTS.name else ([], 0),
-        )  # fmt: skip
-        configuration = NotificationsConfiguration(
-            {"ops": cast("ChannelSettings", Settings(self.channel))},
-            Routing((Route(channels=("ops",)),), {"ops": Taste()}),
-        )
+        monkeypatch.setattr(module, "read_before", self._read_before)
+        configuration = configured(ops=self.channel)
+        self.changed: list[NotificationsConfiguration] = []
         self.notifier = Notifier(
             NotificationsSettings(),
             PinnedRegistry(),
@@ -96,15 +103,28 @@ class Role:
                 configuration, cast("Undelivered", None), monotonic=lambda: self.now,
                 wall=lambda: AT / 1e6,
             ),
+            lambda: self.changed.pop() if self.changed else None,
             monotonic=lambda: self.now,
         )  # fmt: skip
         self.assign()
 
-    def assign(self) -> None:
-        """Get both partitions, begun at the first offset."""
+    def assign(self, note: str = "") -> None:
+        """Get both partitions, begun at the first offset, with what was committed beside it."""
         self.notifier.processor.assign({
-            PLACE: Assignment("id", FIRST, FIRST), (INCIDENTS.name, 0): Assignment("id", 0, 0),
+            PLACE: Assignment("id", FIRST, FIRST, note),
+            (INCIDENTS.name, 0): Assignment("id", 0, 0),
         })  # fmt: skip
+
+    @property
+    def note(self) -> str:
+        """What would be committed beside the offset."""
+        return self.notifier.processor.notes()[PLACE]
+
+    def _read_before(self, *asked: Any) -> tuple[list[Notice], int]:
+        if asked[2] != ALERTS.name:
+            return [], 0
+        self.before_asked.append(asked[3].start)
+        return self.before, self.end
 
     async def take(self, start: int, *alerts: Alert) -> None:
         """Take a chunk of alerts."""
@@ -239,5 +259,110 @@ def test_one_that_stood_still_begins_anew(monkeypatch: pytest.MonkeyPatch) -> No
         await role.take(FIRST, alert("a"))
         await role.tick()
         assert role.channel.told == ["a-firing"]
+
+    asyncio.run(case())
+
+
+def test_what_was_told_beyond_the_offset_is_told_to_nobody_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next process has it from the note, which stands until what it says is taken in."""
+
+    async def case() -> None:
+        role = Role(monkeypatch)
+        await role.take(FIRST, alert("a"), alert("b", "pending"), alert("c", "inactive"))
+        await role.tick()
+        note = role.note
+        assert role.floor == FIRST
+        assert [ToldNote.read(note, FIRST + 3).told("ops", FIRST + at) for at in range(3)] == [
+            False, True, True,
+        ]  # fmt: skip
+        successor = Role(monkeypatch, end=FIRST + 3)
+        successor.channel.free.set()
+        successor.assign(note)
+        await successor.take(FIRST, alert("a"))
+        await successor.tick()
+        assert (successor.floor, successor.note) == (FIRST, note)
+        await successor.take(FIRST + 1, alert("b"), alert("c"))
+        await successor.tick()
+        await successor.tick()
+        assert successor.channel.told == ["a-firing"]
+        assert (successor.floor, successor.note) == (FIRST + 3, "")
+
+    asyncio.run(case())
+
+
+def test_a_note_survives_that_the_role_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is broken off when it leaves is owed, and the rest is not."""
+    monkeypatch.setattr(module, "DRAIN_SECONDS", 0.01)
+
+    async def case() -> None:
+        role = Role(monkeypatch)
+        await role.take(FIRST, alert("a"), alert("b", "inactive"))
+        await role.tick()
+        await role.notifier.processor.drain()
+        told = ToldNote.read(role.note, FIRST + 2)
+        assert (told.told("ops", FIRST), told.told("ops", FIRST + 1)) == (False, True)
+
+    asyncio.run(case())
+
+
+def test_a_note_that_is_none_of_ours_has_all_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted, and stops nothing."""
+
+    def unreadable() -> float:
+        name = "inferwatch_notifications_unreadable_notes_total"
+        return REGISTRY.get_sample_value(name, {"topic": ALERTS.name}) or 0.0
+
+    async def case() -> None:
+        role = Role(monkeypatch, end=FIRST + 1)
+        role.channel.free.set()
+        before = unreadable()
+        role.assign("somebody else's")
+        await role.take(FIRST, alert("a"))
+        await role.tick()
+        await role.tick()
+        assert role.channel.told == ["a-firing"]
+        assert (role.floor, unreadable() - before) == (FIRST + 1, 1.0)
+
+    asyncio.run(case())
+
+
+def test_other_channels_are_told_once_the_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within seconds; one that is new learns from the log what was told before."""
+
+    async def case() -> None:
+        role = Role(monkeypatch)
+        role.channel.free.set()
+        await role.take(FIRST, alert("a"))
+        await role.tick()
+        new = Channel(free=role.channel.free)
+        role.changed.append(configured(ops=role.channel, new=new))
+        role.before = [notice("a"), notice("b")]
+        role.now += module.LOOK_SECONDS
+        await role.tick()
+        assert role.before_asked[-1] == FIRST + 1
+        await role.take(FIRST + 1, *(alert(name, "resolved") for name in "abc"))
+        await role.tick()
+        await role.tick()
+        assert role.channel.told == ["a-firing", "a-resolved"]
+        assert new.told == ["a-resolved", "b-resolved"]
+        assert role.floor == FIRST + 4
+
+    asyncio.run(case())
+
+
+def test_one_that_stood_by_looks_at_the_file_before_it_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may have changed long ago."""
+
+    async def case() -> None:
+        role = Role(monkeypatch)
+        other = Channel()
+        role.changed.append(configured(other=other))
+        await role.take(FIRST, alert("a"))
+        await role.tick()
+        assert (role.channel.told, other.told) == ([], ["a-firing"])
 
     asyncio.run(case())

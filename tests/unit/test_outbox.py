@@ -1,13 +1,8 @@
 """What a channel is told, and when: the plan without any channel."""
 
-from collections import defaultdict
 from dataclasses import replace
-from itertools import pairwise
 
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from notices import AT, FREE, SECOND, notice, origin
+from notices import FREE, notice, origin
 
 from inferwatch_streams.notifications.history import GoingOn
 from inferwatch_streams.notifications.manner import Limit, Timing
@@ -105,6 +100,25 @@ def test_what_may_have_been_told_is_told_with_its_end() -> None:
     assert tell(outbox, 1.0) == []
 
 
+def test_what_was_recorded_as_told_is_not_told_again() -> None:
+    """Its end is; and what was not needed after something that is still owed is not made up."""
+    outbox = Outbox(FREE)
+
+    def resume(one: Notice, *, told: bool) -> None:
+        outbox.resume(one, one.subject, AT_ONCE, 0.0, 1.0, told=told)
+
+    resume(notice("a"), told=True)
+    resume(notice("b"), told=True)
+    resume(notice("b", RESOLVED), told=False)
+    resume(notice("b", number=2), told=True)
+    resume(notice("b", RESOLVED, 3), told=True)
+    assert tell(outbox, 0.0) == ["b-resolved-1"]
+    assert (outbox.knows("a"), outbox.knows("b")) == (True, False)
+    add(outbox, notice("a", RESOLVED, 2), now=1.0)
+    assert tell(outbox, 1.0) == ["a-resolved-2"]
+    assert tell(outbox, 2.0) == []
+
+
 def test_a_resolve_waits_for_its_firing_to_arrive() -> None:
     """Whatever is on its way, the next of its group waits for it."""
     outbox = Outbox(FREE)
@@ -168,6 +182,14 @@ def test_a_record_that_comes_again_is_told_once() -> None:
     assert tell(outbox, 0.0) == []
 
 
+def test_a_record_that_comes_again_frees_no_offset() -> None:
+    """Until it is told, what was first read of it is what a next process has to read again."""
+    outbox = Outbox(FREE)
+    add(outbox, notice("a", origin=origin(5)), notice("a", value=0.5, origin=origin(8)))
+    (waiting,) = outbox.unsettled()
+    assert (waiting.origin, waiting.value) == (origin(5), 0.5)
+
+
 def test_one_that_fires_anew_is_told_anew() -> None:
     """The end of the last time comes first, and what is over before it is told goes."""
     outbox = Outbox(FREE)
@@ -206,6 +228,12 @@ def test_a_channel_that_asks_to_wait_is_left_alone() -> None:
     outbox.hold(10.0)
     assert outbox.due(9.9) is None
     assert tell(outbox, 10.0) == ["a-firing-1"]
+    add(outbox, notice("b"), now=11.0)
+    outbox.hold(1000.0)
+    assert outbox.due(12.0) is None
+    # It asked as it was configured then.
+    outbox.change(FREE)
+    assert tell(outbox, 12.0) == ["b-firing-1"]
 
 
 def test_a_mirror_shows_all_that_holds_and_says_it_again() -> None:
@@ -268,139 +296,3 @@ def test_one_that_comes_and_goes_is_known_after_a_restart() -> None:
     assert not outbox.knows("b")
     add(outbox, notice("a", RESOLVED, 9))
     assert tell(outbox, 10.0) == ["a-resolved-9"]
-
-
-STATES = st.sampled_from([FIRING, ACKNOWLEDGED, RESOLVED])
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.sampled_from("abc"), STATES, st.booleans()),
-        st.sampled_from(["due", "finish"]),
-    ),
-    max_size=60,
-)
-
-
-class Channel:
-    """Sends what an outbox has, several at once, and keeps what it told.
-
-    Attributes:
-        outbox: The outbox.
-        told: All that was sent, of each subject in order.
-        newest: The newest notice of each subject.
-    """
-
-    def __init__(self, *, one_by_one: bool) -> None:
-        self.outbox = Outbox(replace(FREE, one_by_one=one_by_one))
-        self.told: dict[str, list[Notice]] = defaultdict(list)
-        self.newest: dict[str, Notice] = {}
-        self._flying: list[Message] = []
-        self._now = 0.0
-
-    def step(self, number: int, step: object) -> None:
-        """Take the next step."""
-        self._now += 1.0
-        if isinstance(step, tuple):
-            subject, state, grouped = step
-            self.newest[subject] = notice(subject, state, number)
-            group = "g" if grouped else subject
-            self.outbox.add(self.newest[subject], group, AT_ONCE, self._now)
-        elif step == "finish" and self._flying:
-            self.outbox.finish(self._flying.pop(0), self._now)
-        elif step == "due" and (message := self.outbox.due(self._now)) is not None:
-            self._flying.append(message)
-            for one in message.notices:
-                self.told[one.subject].append(one)
-
-
-@pytest.mark.parametrize("one_by_one", [False, True])
-@settings(deadline=None)
-@given(steps=STEPS)
-def test_no_order_of_things_tells_twice_or_out_of_order(
-    *, steps: list[object], one_by_one: bool
-) -> None:
-    """Each id once, each subject's in order, an end only after a beginning, nothing forgotten."""
-    channel = Channel(one_by_one=one_by_one)
-    for number, step in enumerate([*steps, *["due", "finish"] * 80]):
-        channel.step(number, step)
-    assert list(channel.outbox.unsettled()) == []
-    for subject, notices in channel.told.items():
-        numbers = [one.at for one in notices]
-        assert numbers == sorted(set(numbers))
-        states = [one.state == RESOLVED for one in notices]
-        assert not any(before and after for before, after in pairwise([True, *states]))
-        last = channel.newest[subject]
-        assert notices[-1].state == RESOLVED if last.state == RESOLVED else notices[-1] == last
-    assert all(
-        one.state == RESOLVED or one.subject in channel.told for one in channel.newest.values()
-    )
-
-
-class Life:
-    """A log, a channel, and workers that die: what each knows is the log and the floor alone.
-
-    Attributes:
-        log: All notices; a notice's place is its offset.
-        told: What the channel got, in order.
-        read: How far the present worker has read.
-    """
-
-    def __init__(self) -> None:
-        self.log: list[Notice] = []
-        self.told: list[Notice] = []
-        self.read = 0
-        self._floor = 0
-        self._flying: list[Message] = []
-        self._outbox = Outbox(FREE)
-
-    def step(self, step: object) -> None:
-        """Take the next step."""
-        if isinstance(step, tuple):
-            subject, state = step
-            self.log.append(notice(subject, state, len(self.log), origin=origin(len(self.log))))
-        elif step == "read" and self.read < len(self.log):
-            self._take(maybe_told=False)
-        elif step == "due" and (message := self._outbox.due(0.0)) is not None:
-            self._flying.append(message)
-            self.told += message.notices
-        elif step == "finish" and self._flying:
-            self._outbox.finish(self._flying.pop(0), 0.0)
-        elif step == "commit":
-            waiting = [one.at // SECOND - AT // SECOND for one in self._outbox.unsettled()]
-            self._floor = min([*waiting, self.read])
-        elif step == "kill":
-            self._outbox, self._flying, end = Outbox(FREE), [], len(self.log)
-            for one in self.log[: self._floor]:
-                self._outbox.restore(one, one.subject, AT_ONCE, 0.0, 0.0)
-            self.read = self._floor
-            while self.read < end:
-                self._take(maybe_told=True)
-
-    def _take(self, *, maybe_told: bool) -> None:
-        one = self.log[self.read]
-        self.read += 1
-        self._outbox.add(one, one.subject, AT_ONCE, 0.0, maybe_told=maybe_told)
-
-
-@settings(deadline=None, max_examples=300)
-@given(
-    steps=st.lists(
-        st.one_of(
-            st.tuples(st.sampled_from("ab"), STATES),
-            st.sampled_from(["read", "due", "finish", "commit", "kill"]),
-        ),
-        max_size=50,
-    )
-)
-def test_workers_that_die_leave_nobody_with_the_wrong_belief(steps: list[object]) -> None:
-    """At the end people believe of each subject what is so, whoever died whenever."""
-    life = Life()
-    for step in [*steps, *["read", "due", "finish"] * 60, "commit"]:
-        life.step(step)
-    assert life.read == len(life.log)
-    for subject in {one.subject for one in life.log}:
-        newest = [one for one in life.log if one.subject == subject][-1]
-        told = [one for one in life.told if one.subject == subject]
-        if newest.state != RESOLVED:
-            assert told[-1] == newest
-        elif told:
-            assert told[-1].state == RESOLVED

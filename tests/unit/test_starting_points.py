@@ -9,6 +9,7 @@ from inferwatch_streams.transport.starting_points import (
     StartingPoint,
     choose_start,
     commit_metadata,
+    without_note,
 )
 
 ID, OTHER = "id-of-the-topic", "id-of-the-deleted-one"
@@ -63,20 +64,26 @@ def test_a_commit_to_a_topic_that_was_another() -> None:
 
 
 @given(
-    st.integers(0, 30), st.integers(0, 9), st.sampled_from([ID, OTHER]), st.integers(0, 20),
-    st.integers(0, 10),
+    st.integers(0, 30), st.integers(0, 9),
+    st.tuples(st.sampled_from([ID, OTHER]), st.sampled_from(["", "1:5:ops=1", "a@b"])),
+    st.integers(0, 20), st.integers(0, 10),
 )  # fmt: skip
 def test_what_was_committed(
-    committed: int, ahead: int, topic_id: str, log_start: int, length: int
+    committed: int, ahead: int, beside: tuple[str, str], log_start: int, length: int
 ) -> None:
     """Nothing between the commit and the log's end is skipped, nor said lost that was durable."""
+    topic_id, note = beside
     durable, log_end = committed + ahead, log_start + length
-    point = StartingPoint(committed, commit_metadata(topic_id, durable), log_start, log_end)
-    chosen = choose_start(point, ID)
+    metadata = commit_metadata(topic_id, durable, note)
+    assert without_note(metadata) == commit_metadata(topic_id, durable)
+    chosen = choose_start(StartingPoint(committed, metadata, log_start, log_end), ID)
     assert log_start <= chosen.start <= log_end
     assert chosen.start <= max(committed, log_start)
     lost = range(chosen.lost_from, chosen.start)
     if topic_id == ID and committed <= log_end:
         assert list(lost) == [offset for offset in range(log_start) if offset >= durable]
+        assert chosen.note == note
     else:
         assert list(lost) == list(range(log_start))
+        # It is of another log.
+        assert not chosen.note

@@ -68,11 +68,13 @@ class Assignment:
         start: First offset that will be read.
         lost_from: First offset whose results are not known to be durable. Where it is below start,
             retention has removed the records between before they were processed.
+        note: What the application had committed beside the offset; empty where it had nothing.
     """
 
     topic_id: str
     start: int
     lost_from: int
+    note: str = ""
 
 
 class ChunkProcessor(Protocol):

@@ -132,6 +132,7 @@ class RecordProcessor:
         self._fences: dict[str, Fence] = {}
         self._assignments: Mapping[TopicPartition, Assignment] = {}
         self._floors: dict[TopicPartition, int] = {}
+        self._notes: dict[TopicPartition, str] = {}
         # Counts assignments, and losses of the lead.
         self._epoch = 0
         self._begun: int | None = None
@@ -169,16 +170,24 @@ class RecordProcessor:
         self.cursors.assign(assignments)
         self._assignments = dict(assignments)
         self._floors = {at: start.start for at, start in assignments.items()}
+        self._notes = {at: start.note for at, start in assignments.items()}
 
     @property
     def assigned(self) -> bool:
         """Whether this worker has partitions."""
         return bool(self._assignments)
 
-    def done(self, at: TopicPartition, offset: int) -> None:
-        """What the handler says: of a partition, everything below an offset is durable."""
+    def done(self, at: TopicPartition, offset: int, note: str = "") -> None:
+        """What the handler says: of a partition, everything below an offset is durable.
+
+        Args:
+            at: The partition.
+            offset: The offset.
+            note: What the next to have the partition finds in its ``Assignment``.
+        """
         if at in self._floors:
             self._floors[at] = max(self._floors[at], offset)
+            self._notes[at] = note
 
     def position(self, at: TopicPartition) -> int | None:
         """Offset up to which a partition was taken; None where it is not this worker's."""
@@ -318,6 +327,10 @@ class RecordProcessor:
     def floors(self) -> Mapping[TopicPartition, int]:
         """See ``ChunkProcessor``."""
         return self._floors
+
+    def notes(self) -> Mapping[TopicPartition, str]:
+        """What is committed beside the floors."""
+        return self._notes
 
     def durable(self) -> Mapping[TopicPartition, int]:
         """See ``ChunkProcessor``.

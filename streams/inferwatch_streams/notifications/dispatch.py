@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 
 from inferwatch_streams.notifications import metrics
-from inferwatch_streams.notifications.attempt import attempt
-from inferwatch_streams.notifications.message import DELIVERED, REFUSED, Answer
 from inferwatch_streams.notifications.notice import ACKNOWLEDGED, ALERT, FIRING, RESOLVED
-from inferwatch_streams.notifications.outbox import Outbox
-from inferwatch_streams.notifications.retrying import seconds_to_next
+from inferwatch_streams.notifications.post import NOT_CONFIGURED, Post, tell_of_defect
 from inferwatch_streams.notifications.routing import AT_ONCE, Destination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from inferwatch_streams.notifications.channels.kinds import Channel
     from inferwatch_streams.notifications.configuration import (
         ChannelSettings,
         NotificationsConfiguration,
     )
-    from inferwatch_streams.notifications.message import Message
     from inferwatch_streams.notifications.notice import Notice
     from inferwatch_streams.notifications.undelivered import Undelivered
 
 log = structlog.get_logger(__name__)
-
-NOT_CONFIGURED: Final = Answer(REFUSED, "not_configured", "no channel of that name is configured")
-
-
-@dataclass(slots=True)
-class _Post:
-    """One channel: what it is to be told, and what is on its way to it."""
-
-    settings: ChannelSettings
-    channel: Channel
-    outbox: Outbox
-    under_way: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Dispatch:
@@ -68,13 +49,61 @@ class Dispatch:
         self._monotonic = monotonic
         self._wall = wall
         self._posts = {
-            name: _Post(settings, settings.open(), Outbox(settings.manner))
-            for name, settings in configuration.channels.items()
+            name: self._post(settings) for name, settings in configuration.channels.items()
         }
-        # Notices of channels that do not exist, on their way to the dead letters.
-        self._burying: dict[asyncio.Task[None], Notice] = {}
-        # Notices that a process before this one may have told, and not recorded.
-        self._maybe_told: set[str] = set()
+        # Those of channels that are configured no more, while something is on its way to them.
+        self._gone: set[Post] = set()
+        self._departing: set[asyncio.Task[None]] = set()
+        # Channels that do not exist and their notices, on their way to the dead letters.
+        self._burying: dict[asyncio.Task[None], tuple[str, Notice]] = {}
+
+    def _post(self, settings: ChannelSettings) -> Post:
+        return Post(settings, self._undelivered, self._monotonic, self._wall)
+
+    @property
+    def channels(self) -> Collection[str]:
+        """Names of the channels."""
+        return self._posts.keys()
+
+    def change(self, configuration: NotificationsConfiguration) -> frozenset[str]:
+        """Go on with other channels and routes.
+
+        What was to be told to a channel stays so, whatever routes say now. What a channel that is
+        no more was still to be told becomes dead letters; one of another kind is another channel.
+
+        Returns:
+            Names of the channels that are new.
+        """
+        self._routing = configuration.routing
+        kinds = {name: settings.kind for name, settings in configuration.channels.items()}
+        for name, post in [*self._posts.items()]:
+            if kinds.get(name) != post.kind:
+                self._remove(self._posts.pop(name))
+        new = kinds.keys() - self._posts.keys()
+        for name, settings in configuration.channels.items():
+            if name in new:
+                self._posts[name] = self._post(settings)
+            else:
+                self._posts[name].change(settings)
+        return frozenset(new)
+
+    def _remove(self, post: Post) -> None:
+        post.gone = True
+        self._gone.add(post)
+        for notice in post.outbox.abandon():
+            metrics.UNDELIVERED.labels(post.name).inc()
+            self._burying_of(notice, post.name)
+        task = asyncio.create_task(self._depart(post))
+        self._departing.add(task)
+        task.add_done_callback(self._departing.discard)
+        task.add_done_callback(tell_of_defect)
+
+    async def _depart(self, post: Post) -> None:
+        if post.under_way:
+            await asyncio.wait(post.under_way)
+        self._gone.discard(post)
+        metrics.WAITING.labels(post.name).set(0)
+        await post.close()
 
     async def reset(self) -> None:
         """Forget all notices; what is on its way is broken off."""
@@ -83,31 +112,49 @@ class Dispatch:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for post in self._posts.values():
-            post.outbox = Outbox(post.settings.manner)
+            post.reset()
         self._burying = {}
-        self._maybe_told = set()
 
-    def restore(self, notice: Notice) -> None:
-        """Take in a notice that was told before this process began."""
+    def restore(self, notice: Notice, only: Collection[str] | None = None) -> None:
+        """Take in a notice that was told before this process began.
+
+        Args:
+            notice: It.
+            only: Names of channels to which this is new; all when None.
+        """
         now, age = self._monotonic(), self._wall() - notice.at / 1_000_000
         for name, post, place in self._places(notice):
+            if only is not None and name not in only:
+                continue
             if place is not None and self._routing.tastes[name].wants(notice):
                 post.outbox.restore(notice, place.group, place.timing, now, age)
             else:
                 post.outbox.note(notice)
 
-    def take(self, notice: Notice, *, maybe_told: bool) -> None:
-        """Take in a notice, to be told as the routes say."""
-        now = self._monotonic()
+    def take(
+        self, notice: Notice, *, maybe_told: bool, told: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """Take in a notice, to be told as the routes say.
+
+        Args:
+            notice: It.
+            maybe_told: Whether a process before this one may have told it.
+            told: Of a channel's name, whether that process recorded that it told it there.
+        """
+        now, age = self._monotonic(), self._wall() - notice.at / 1_000_000
         taken = False
         for name, post, place in self._places(notice):
             if place is None or not self._routing.tastes[name].wants(notice):
                 post.outbox.note(notice)
                 continue
             taken = True
-            if maybe_told and not notice.muted:
-                self._maybe_told.add(notice.notice_id)
-            post.outbox.add(notice, place.group, place.timing, now, maybe_told=maybe_told)
+            if not maybe_told:
+                post.outbox.add(notice, place.group, place.timing, now)
+                continue
+            recorded = told(name)
+            if not (recorded or notice.muted):
+                post.maybe_told.add(notice.notice_id)
+            post.outbox.resume(notice, place.group, place.timing, now, age, told=recorded)
         log.info(
             "notice", kind=notice.kind, subject=notice.subject, state=notice.state,
             title=notice.title, muted=notice.muted, notice_id=notice.notice_id,
@@ -117,15 +164,16 @@ class Dispatch:
         for name in self._routing.unknown_channels(notice):
             metrics.UNKNOWN_CHANNELS.inc()
             log.error("an incident names a channel that is not configured", channel=name)
-            self._burying_of(notice, name)
+            if not told(name):
+                self._burying_of(notice, name)
 
     def _burying_of(self, notice: Notice, name: str) -> None:
         task = asyncio.create_task(self._undelivered.bury(name, notice, NOT_CONFIGURED, 0))
-        self._burying[task] = notice
+        self._burying[task] = (name, notice)
         task.add_done_callback(self._buried)
 
     def _buried(self, task: asyncio.Task[None]) -> None:
-        _tell_of_defect(task)
+        tell_of_defect(task)
         if not task.cancelled() and task.exception() is None:
             self._burying.pop(task, None)
 
@@ -134,7 +182,7 @@ class Dispatch:
         for post in self._posts.values():
             post.outbox.forget(subject)
 
-    def _places(self, notice: Notice) -> Iterator[tuple[str, _Post, Destination | None]]:
+    def _places(self, notice: Notice) -> Iterator[tuple[str, Post, Destination | None]]:
         found = {place.channel: place for place in self._routing.destinations(notice)}
         for name, post in self._posts.items():
             place = found.get(name)
@@ -146,100 +194,34 @@ class Dispatch:
 
     def send_due(self) -> None:
         """Begin to send what is due now."""
-        now = self._monotonic()
-        for name, post in self._posts.items():
-            while (message := post.outbox.due(now)) is not None:
-                task = asyncio.create_task(self._send(name, post, message))
-                post.under_way.add(task)
-                task.add_done_callback(post.under_way.discard)
-                task.add_done_callback(_tell_of_defect)
+        for post in self._posts.values():
+            post.send_due()
 
     async def settled(self, seconds: float) -> None:
         """Wait until nothing is on its way, for so long at most."""
         if tasks := [*self._tasks()]:
             await asyncio.wait(tasks, timeout=seconds)
 
-    def unsettled(self) -> Iterator[Notice]:
-        """The notices that were taken in and neither told nor buried."""
+    def unsettled(self) -> Iterator[tuple[str, Notice]]:
+        """What was taken in and neither told nor buried, after the channel that it is for."""
         yield from self._burying.values()
-        for name, post in self._posts.items():
-            waiting = list(post.outbox.unsettled())
-            metrics.WAITING.labels(name).set(len(waiting))
-            yield from waiting
+        for post in (*self._posts.values(), *self._gone):
+            yield from ((post.name, notice) for notice in post.unsettled())
 
     async def close(self) -> None:
         """Break off what is on its way, and let go of the channels."""
         await self.reset()
         for post in self._posts.values():
-            await post.channel.close()
+            await post.close()
+        # What was on its way has been broken off.
+        await asyncio.gather(*self._departing, return_exceptions=True)
 
     def _tasks(self) -> Iterable[asyncio.Task[None]]:
         yield from self._burying
-        for post in self._posts.values():
+        for post in (*self._posts.values(), *self._gone):
             yield from post.under_way
-
-    async def _send(self, name: str, post: _Post, message: Message) -> None:
-        self._count_copies(name, message)
-        words = post.settings.templates.words(message)
-        attempts = 0
-        while True:
-            attempts += 1
-            answer = await attempt(name, post.channel, message, words)
-            metrics.ATTEMPTS.labels(name, answer.status).inc()
-            left = message.deadline - self._monotonic()
-            wait = seconds_to_next(answer, attempts, left, random.uniform)
-            if wait is None:
-                break
-            log.warning(
-                "message not delivered, tried again", channel=name, status=answer.status,
-                detail=answer.detail, attempts=attempts, seconds=round(wait, 1),
-            )  # fmt: skip
-            if answer.wait_seconds is not None:
-                post.outbox.hold(self._monotonic() + answer.wait_seconds)
-            await asyncio.sleep(wait)
-        if answer.outcome == DELIVERED:
-            metrics.SENT.labels(name, message.worst.state).inc()
-            self._observe(name, message)
-            log.info(
-                "told", channel=name, message_id=message.message_id, attempts=attempts,
-                detail=answer.detail,
-            )  # fmt: skip
-        else:
-            await self._give_up(name, message, answer, attempts)
-        post.outbox.finish(message, self._monotonic())
-
-    async def _give_up(self, name: str, message: Message, answer: Answer, attempts: int) -> None:
-        log.error(
-            "message given up", channel=name, status=answer.status, detail=answer.detail,
-            attempts=attempts, message_id=message.message_id,
-        )  # fmt: skip
-        metrics.UNDELIVERED.labels(name).inc(len(message.notices))
-        if message.repeat:
-            # What it says again was told, or is a dead letter already.
-            return
-        for notice in message.notices:
-            await self._undelivered.bury(name, notice, answer, attempts)
-
-    def _count_copies(self, name: str, message: Message) -> None:
-        if not message.repeat:
-            copies = sum(one.notice_id in self._maybe_told for one in message.notices)
-            metrics.COPIES_POSSIBLE.labels(name).inc(copies)
-
-    def _observe(self, name: str, message: Message) -> None:
-        if message.repeat:
-            return
-        for notice in message.notices:
-            if notice.origin is not None:
-                taken = notice.origin.timestamp / 1000
-                metrics.SECONDS.labels(name).observe(max(0.0, self._wall() - taken))
 
 
 def _goes_on(notice: Notice) -> bool:
     """Whether all who heard that it began are told; of an incident not of each piece of news."""
     return notice.kind == ALERT or notice.state in (ACKNOWLEDGED, RESOLVED)
-
-
-def _tell_of_defect(task: asyncio.Task[None]) -> None:
-    """Say that a task ended as none should; its notices stay unsettled, and keep the offset."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("telling failed", error=type(error).__name__, exc_info=error)

@@ -15,15 +15,15 @@ from inferwatch_schemas.faust import faust_settings
 from inferwatch_schemas.registry import open_registry
 from inferwatch_streams.leading.assignor import OneLeader
 from inferwatch_streams.notifications import metrics
-from inferwatch_streams.notifications.configuration import (
-    NotificationsConfiguration,
-    read_configuration,
-)
 from inferwatch_streams.notifications.dispatch import Dispatch
 from inferwatch_streams.notifications.notifier import Notifier
+from inferwatch_streams.notifications.reloading import NotificationsFile
 from inferwatch_streams.notifications.undelivered import Undelivered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from inferwatch_schemas.columnar.chunk import TopicPartition
     from inferwatch_streams.leading.record_processor import RecordProcessor
     from inferwatch_streams.notifications.settings import NotificationsSettings
 
@@ -37,12 +37,14 @@ class NotificationsApp(faust.App):
         processor: Takes the chunks.
         watchdog: Tells which partitions are stalled.
         group_assignor: Gives all partitions to one worker.
+        commit_notes: What is committed beside the floors.
         notifier: Tells people.
     """
 
     processor: RecordProcessor
     watchdog: Watchdog
     group_assignor: OneLeader
+    commit_notes: Callable[[], Mapping[TopicPartition, str]]
     notifier: Notifier
 
     async def on_shutdown(self) -> None:
@@ -58,19 +60,17 @@ def create_app(settings: NotificationsSettings) -> NotificationsApp:
         SchemasError: The registry does not answer, or does not know our schemas.
         StreamsError: The file of notifications cannot be used.
     """
-    configuration = NotificationsConfiguration()
     if settings.file is None:
         log.info("INFERWATCH_NOTIFICATIONS_FILE is not set: nobody is told of alerts")
-    else:
-        configuration = read_configuration(settings.file, os.environ)
+    file = NotificationsFile(settings.file, os.environ)
     registry = open_registry(settings.registry_url)
     emitter = Emitter(settings.kafka, settings.group)
 
     def dispatch(processor: RecordProcessor) -> Dispatch:
         undelivered = Undelivered(emitter, registry, settings.group, processor.waits)
-        return Dispatch(configuration, undelivered)
+        return Dispatch(file.configuration, undelivered)
 
-    notifier = Notifier(settings, registry, dispatch)
+    notifier = Notifier(settings, registry, dispatch, file.look)
     app = NotificationsApp(
         settings.group,
         **faust_settings(
@@ -84,6 +84,7 @@ def create_app(settings: NotificationsSettings) -> NotificationsApp:
     app.notifier = notifier
     app.processor = processor
     app.group_assignor = OneLeader()
+    app.commit_notes = processor.notes
     app.watchdog = Watchdog(
         settings.group, settings.stall_seconds, metrics.WATCHDOG, processor.waits, time.monotonic
     )

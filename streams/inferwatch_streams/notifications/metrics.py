@@ -24,6 +24,16 @@ COPIES_POSSIBLE: Final = Counter(
     "Notices told that a worker before this one may have told and not recorded.",
     ["channel"],
 )
+UNRECORDED: Final = Gauge(
+    "inferwatch_notifications_unrecorded_offsets",
+    "Newest offsets of a topic of which a commit has no room to say which channels were told.",
+    ["topic"],
+)
+UNREADABLE_NOTES: Final = Counter(
+    "inferwatch_notifications_unreadable_notes",
+    "Commits of a topic that do not say in our words which channels were told beyond them.",
+    ["topic"],
+)
 WAITING: Final = Gauge(
     "inferwatch_notifications_waiting", "Notices that a channel is still to be told.", ["channel"]
 )
@@ -36,6 +46,9 @@ SECONDS: Final = Histogram(
 UNKNOWN_CHANNELS: Final = Counter(
     "inferwatch_notifications_unknown_channel",
     "Times an incident named a channel that is not configured.",
+)
+RELOADS: Final = Counter(
+    "inferwatch_notifications_reloads", "Reloads of the file of channels and routes.", ["outcome"]
 )
 UNROUTED: Final = Counter(
     "inferwatch_notifications_unrouted", "Changes of alerts that no route takes to a channel."

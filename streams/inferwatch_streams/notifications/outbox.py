@@ -7,12 +7,12 @@ Times are seconds of a monotonic clock that is passed in.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from inferwatch_streams.notifications.group import Group, Member, flaps, nobody_has_it
 from inferwatch_streams.notifications.manner import NEVER
-from inferwatch_streams.notifications.message import Message, message_id, severity_rank
-from inferwatch_streams.notifications.notice import ACKNOWLEDGED, FIRING, RESOLVED, UPDATED
+from inferwatch_streams.notifications.message import Message, message_id
+from inferwatch_streams.notifications.notice import RESOLVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,44 +21,16 @@ if TYPE_CHECKING:
     from inferwatch_streams.notifications.notice import Notice
 
 
-@dataclass(slots=True)
-class _Member:
-    """One alert or incident of a group.
-
-    Attributes:
-        latest: Its newest notice.
-        told: Whether the last that people were told is that it holds.
-        maybe_told: Whether a process before this one may have told so, and not recorded it.
-        pending: What is still to be told, in order.
-    """
-
-    latest: Notice
-    told: bool = False
-    maybe_told: bool = False
-    pending: list[Notice] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Group:
-    key: str
-    timing: Timing
-    members: dict[str, _Member] = field(default_factory=dict)
-    # Of whom something is to be told; a dictionary keeps the order in which they came.
-    waiting: dict[str, _Member] = field(default_factory=dict)
-    ready: float = NEVER
-    sent_at: float | None = None
-    repeats: int = 0
-    flying: Message | None = None
-
-
 class Outbox:
     """The groups of one channel."""
 
     def __init__(self, manner: Manner) -> None:
         self._manner = manner
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[str, Group] = {}
         # A subject stays in its group: one that another route takes meanwhile is still one.
         self._group_of: dict[str, str] = {}
+        # Of what a process before this one left: subjects of which not all was told.
+        self._reopened: set[str] = set()
         self._flying = 0
         self._sent: deque[float] = deque()
         self._held_until = 0.0
@@ -111,25 +83,29 @@ class Outbox:
                 is told again, and that it ended in any case: else it would seem to last for ever.
         """
         place, member = self._member(notice, group, timing)
-        changed = member.latest.notice_id != notice.notice_id
-        member.latest = notice
-        if _flaps(notice):
-            # What was said, or is about to be, stands until it is calm.
-            pass
-        elif notice.state == RESOLVED:
-            _resolve(place, member, notice)
-        elif notice.muted:
-            # Silenced before it was said.
-            member.pending = [one for one in member.pending if one.state == RESOLVED]
-        elif changed or not (member.pending or _stands(place, member)):
-            _append(member, notice)
-        else:
-            member.pending = [
-                notice if one.notice_id == notice.notice_id else one for one in member.pending
-            ]
-        member.maybe_told |= maybe_told and not notice.muted and notice.state != RESOLVED
+        place.take(member, notice, maybe_told=maybe_told)
         self._tidy(place, notice.subject)
         self._schedule(place, now)
+
+    def resume(  # noqa: PLR0913  # as add and restore, either of which it comes to
+        self, notice: Notice, group: str, timing: Timing, now: float, age: float, *, told: bool
+    ) -> None:
+        """Take in a notice of which a process before this one may not have recorded all.
+
+        Args:
+            notice: It.
+            group: See ``restore``.
+            timing: Likewise.
+            now: Likewise.
+            age: Likewise.
+            told: Whether that process recorded that it needs to tell it no more.
+        """
+        # What it did not need after something that it still owed was never told.
+        if told and notice.subject not in self._reopened:
+            self.restore(notice, group, timing, now, age)
+            return
+        self._reopened.add(notice.subject)
+        self.add(notice, group, timing, now, maybe_told=not told)
 
     def note(self, notice: Notice) -> None:
         """Take in a notice that this channel is not told of: only what goes on changes."""
@@ -159,7 +135,7 @@ class Outbox:
         if not ready:
             return None
         # Where a limit makes some wait, it is not the worst.
-        key = min(ready, key=lambda key: (-_rank(self._groups[key]), ready[key]))
+        key = min(ready, key=lambda key: (-self._groups[key].rank(), ready[key]))
         place = self._groups[key]
         message = self._message(place, ready[key])
         place.flying = message
@@ -188,9 +164,29 @@ class Outbox:
         self._tidy(place, *(notice.subject for notice in message.notices))
         self._schedule(place, now)
 
+    def change(self, manner: Manner) -> None:
+        """Tell in another manner from now on; what was asked for before the change is forgotten."""
+        self._manner = manner
+        self._held_until = 0.0
+
     def hold(self, until: float) -> None:
         """Send nothing before a time: the channel asked for it."""
         self._held_until = max(self._held_until, until)
+
+    def abandon(self) -> list[Notice]:
+        """Let go of what is not on its way yet, and return it; nothing is due after that."""
+        left = [
+            one
+            for place in self._groups.values()
+            for member in place.waiting.values()
+            for one in member.pending
+        ]
+        flying = {key: place for key, place in self._groups.items() if place.flying is not None}
+        for place in flying.values():
+            place.members.clear()
+            place.waiting.clear()
+        self._groups, self._group_of = flying, {}
+        return left
 
     def unsettled(self) -> Iterator[Notice]:
         """The notices that were taken in and neither delivered nor given up."""
@@ -200,12 +196,12 @@ class Outbox:
             for member in place.waiting.values():
                 yield from member.pending
 
-    def _member(self, notice: Notice, group: str, timing: Timing) -> tuple[_Group, _Member]:
+    def _member(self, notice: Notice, group: str, timing: Timing) -> tuple[Group, Member]:
         key = self._group_of.setdefault(notice.subject, group)
-        place = self._groups.setdefault(key, _Group(key, timing))
-        return place, place.members.setdefault(notice.subject, _Member(notice))
+        place = self._groups.setdefault(key, Group(key, timing))
+        return place, place.members.setdefault(notice.subject, Member(notice))
 
-    def _schedule(self, place: _Group, now: float) -> None:
+    def _schedule(self, place: Group, now: float) -> None:
         if not place.waiting:
             place.ready = NEVER
         elif place.ready == NEVER:
@@ -214,24 +210,24 @@ class Outbox:
                 wait = max(0.0, place.sent_at + place.timing.group_interval - now)
             place.ready = now + wait
 
-    def _due_at(self, place: _Group, now: float) -> float | None:
+    def _due_at(self, place: Group, now: float) -> float | None:
         """Since when a group's next message is due; None while it is not."""
         if place.ready <= now:
             return place.ready
         again = NEVER if place.sent_at is None else place.sent_at + place.timing.repeat_interval
         return again if again <= now and self._holding(place) else None
 
-    def _holding(self, place: _Group) -> tuple[Notice, ...]:
+    def _holding(self, place: Group) -> tuple[Notice, ...]:
         """What a repeat would say: what was told and still holds, and nobody has taken."""
         return tuple(
             member.latest
             for member in place.members.values()
             if member.told
             and member.latest.state != RESOLVED
-            and (self._manner.mirrors or _nobody_has_it(member.latest))
+            and (self._manner.mirrors or nobody_has_it(member.latest))
         )
 
-    def _message(self, place: _Group, due_at: float) -> Message:
+    def _message(self, place: Group, due_at: float) -> Message:
         changed = [one for member in place.waiting.values() for one in member.pending]
         changed.sort(key=lambda one: one.at)
         if self._manner.one_by_one:
@@ -252,7 +248,7 @@ class Outbox:
             deadline=due_at + self._manner.give_up_seconds,
         )
 
-    def _tidy(self, place: _Group, *subjects: str) -> None:
+    def _tidy(self, place: Group, *subjects: str) -> None:
         """Let go of what has ended and was told, and of a group without members."""
         for subject in subjects:
             member = place.members.get(subject)
@@ -262,8 +258,8 @@ class Outbox:
                 place.waiting.setdefault(subject, member)
                 continue
             place.waiting.pop(subject, None)
-            stands = _flaps(member.latest) and (member.told or member.maybe_told)
-            if member.latest.state == RESOLVED and not stands and not _flies(place, subject):
+            stands = flaps(member.latest) and (member.told or member.maybe_told)
+            if member.latest.state == RESOLVED and not stands and not place.flies(subject):
                 del place.members[subject]
                 del self._group_of[subject]
         if not place.members and place.flying is None:
@@ -275,46 +271,3 @@ class Outbox:
             self._sent.popleft()
         full = len(self._sent) >= limit.messages
         return max(self._held_until, self._sent[0] + limit.seconds if full else 0.0)
-
-
-def _flaps(notice: Notice) -> bool:
-    """Whether it ended and people are not to hear of that: it comes and goes, or never was told."""
-    return notice.state == RESOLVED and notice.muted
-
-
-def _nobody_has_it(notice: Notice) -> bool:
-    return notice.state == FIRING and not notice.muted
-
-
-def _flies(place: _Group, subject: str) -> bool:
-    return place.flying is not None and any(one.subject == subject for one in place.flying.notices)
-
-
-def _stands(place: _Group, member: _Member) -> bool:
-    """Whether people believe that it holds, once they have what is on its way to them."""
-    on_its_way = [] if place.flying is None else place.flying.notices
-    said = [one for one in on_its_way if one.subject == member.latest.subject]
-    return said[-1].state != RESOLVED if said else member.told
-
-
-def _resolve(place: _Group, member: _Member, notice: Notice) -> None:
-    """Add that it ended, unless people never heard that it began."""
-    if not member.maybe_told:
-        # What was not said yet is not said any more.
-        member.pending = [one for one in member.pending if one.state == RESOLVED]
-    last = member.pending[-1].state if member.pending else None
-    if last is None and not (member.maybe_told or _stands(place, member)):
-        return
-    if last != RESOLVED:
-        member.pending.append(notice)
-
-
-def _rank(place: _Group) -> int:
-    return max((severity_rank(one.latest.severity) for one in place.waiting.values()), default=0)
-
-
-def _append(member: _Member, notice: Notice) -> None:
-    """Add to what is to be told; of updates of an incident, the newest says it all."""
-    if notice.state in (UPDATED, ACKNOWLEDGED):
-        member.pending = [one for one in member.pending if one.state != notice.state]
-    member.pending.append(notice)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from inferwatch_streams.alerts.settings import AlertSettings
+from inferwatch_streams.configuration.watched import WatchedFile
 from inferwatch_streams.errors import ConfigurationError
 from inferwatch_streams.rules.reading import RulesFile, default_rules, read_file
 from inferwatch_streams.rules_worker import metrics
@@ -56,8 +57,7 @@ class Rulebook:
         Raises:
             ConfigurationError: The file cannot be used.
         """
-        self._file = file
-        self._looked = None if file is None else _state(file)
+        self._file = None if file is None else WatchedFile(file)
         self.book = _book(
             RulesFile(default_rules(), AlertSettings()) if file is None else read_file(file)
         )
@@ -68,21 +68,17 @@ class Rulebook:
         Returns:
             Whether other rules are in force now.
         """
-        if self._file is None:
-            return False
-        state = _state(self._file)
-        if state == self._looked:
-            return False
         # A bad one is told once, and again when it has changed.
-        self._looked = state
+        if self._file is None or not self._file.changed():
+            return False
         try:
-            said = read_file(self._file)
+            said = read_file(self._file.path)
         except ConfigurationError as error:
             metrics.RELOADS.labels("refused").inc()
             log.error("rules not reloaded, the old ones stay", error=str(error))  # noqa: TRY400  # the file is at fault
             return False
         metrics.RELOADS.labels("reloaded").inc()
-        log.warning("rules reloaded", file=str(self._file), rules=len(said.rules))
+        log.warning("rules reloaded", file=str(self._file.path), rules=len(said.rules))
         self.book = _book(said)
         return True
 
@@ -91,12 +87,3 @@ def _book(said: RulesFile) -> Book:
     metrics.RULES.set(len(said.rules))
     policies: dict[str, Policy] = {rule.name: rule for rule in said.rules}
     return Book(said.rules, {**policies, BUILT_IN.name: BUILT_IN}, said.alerting)
-
-
-def _state(file: Path) -> tuple[int, ...] | None:
-    """What differs when a file was written, or replaced by another; None where there is none."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -26,6 +26,7 @@ from aiokafka.errors import (
     IllegalGenerationError,
     IllegalStateError,
     KafkaError,
+    OffsetMetadataTooLargeError,
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
@@ -49,10 +50,11 @@ from inferwatch_streams.transport.starting_points import (
     StartingPoint,
     choose_start,
     commit_metadata,
+    without_note,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from inferwatch_schemas.columnar.chunk import (
         Assignment,
@@ -166,11 +168,15 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
         return cast("bool", await self.call_thread(self._commit_floors, offsets))
 
     async def _commit_floors(self, offsets: Mapping[TP, OffsetAndMetadata]) -> bool:
-        consumer = self._ensure_consumer()
         try:
-            await consumer.commit(
-                {stock.ensure_aiokafka_TP(tp): offset for tp, offset in offsets.items()}
-            )
+            try:
+                await self._commit_offsets(offsets)
+            except OffsetMetadataTooLargeError:
+                log.warning("offset.metadata.max.bytes is below 4096: committed without notes")
+                await self._commit_offsets({
+                    tp: OffsetAndMetadata(at.offset, without_note(at.metadata))
+                    for tp, at in offsets.items()
+                })  # fmt: skip
         except LOST_OWNERSHIP as error:
             self.log.info("Not committed, the group is rebalancing: %r", error)
             return False
@@ -178,6 +184,11 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):
             self.log.warning("Not committed, will be tried again: %r", error)
             return False
         return True
+
+    async def _commit_offsets(self, offsets: Mapping[TP, OffsetAndMetadata]) -> None:
+        await self._ensure_consumer().commit(
+            {stock.ensure_aiokafka_TP(tp): offset for tp, offset in offsets.items()}
+        )
 
 
 class Consumer(stock.Consumer):
@@ -188,6 +199,10 @@ class Consumer(stock.Consumer):
         #: The app declares it; Faust's own App has no place for it.
         self._processor: ChunkProcessor = self.app.processor  # type: ignore[attr-defined]  # as said
         self._watchdog: Watchdog = self.app.watchdog  # type: ignore[attr-defined]  # likewise
+        # A role that keeps something beside its floors declares it.
+        self._notes: Callable[[], Mapping[TopicPartition, str]] = getattr(
+            self.app, "commit_notes", dict
+        )
         self._committed: dict[TP, OffsetAndMetadata] = {}
         self._assigned: dict[TP, Assignment] = {}
         # Kept over assignments, unlike what is assigned.
@@ -344,13 +359,14 @@ class Consumer(stock.Consumer):
         """Commit the floors, where they or what is durable above them have moved."""
         async with self._committing:
             floors, durable = self._processor.floors(), self._processor.durable()
+            notes = self._notes()
             moved: dict[TP, OffsetAndMetadata] = {}
             assigned = self._assigned
             for tp, assignment in assigned.items():
                 at = (tp.topic, tp.partition)
                 if at not in floors:
                     continue
-                metadata = commit_metadata(assignment.topic_id, durable[at])
+                metadata = commit_metadata(assignment.topic_id, durable[at], notes.get(at, ""))
                 offset = OffsetAndMetadata(floors[at], metadata)
                 if offset != self._committed.get(tp) and durable[at] > 0:
                     moved[tp] = offset

@@ -28,13 +28,23 @@ class StartingPoint:
     log_end: int
 
 
-def commit_metadata(topic_id: str, durable: int) -> str:
+def commit_metadata(topic_id: str, durable: int, note: str = "") -> str:
     """What is committed beside a floor: whose offset it is, and how far results are durable.
 
     A block that grows slowly outlives its first records. Its floor then lies before the log's
     start, and only this tells that nothing was lost.
+
+    Args:
+        topic_id: Kafka's id of the topic.
+        durable: Offset up to which results are durable.
+        note: What the application wants to find beside the floor.
     """
-    return f"{topic_id}{SEPARATOR}{durable}"
+    return SEPARATOR.join([topic_id, str(durable), *([note] if note else [])])
+
+
+def without_note(metadata: str) -> str:
+    """What ``commit_metadata`` makes of the same without a note."""
+    return SEPARATOR.join(metadata.split(SEPARATOR, 2)[:2])
 
 
 def choose_start(point: StartingPoint, topic_id: str, *, was_another: bool = False) -> Assignment:
@@ -52,7 +62,8 @@ def choose_start(point: StartingPoint, topic_id: str, *, was_another: bool = Fal
         topic_id: The topic's id now.
         was_another: Whether this worker knew another id, and has not committed since.
     """
-    known, _, durable = point.metadata.partition(SEPARATOR)
+    known, _, rest = point.metadata.partition(SEPARATOR)
+    durable, _, note = rest.partition(SEPARATOR)
     if point.committed < 0:
         # A new group has no claim to what retention removed before it came.
         return Assignment(topic_id, start=point.log_start, lost_from=point.log_start)
@@ -65,4 +76,5 @@ def choose_start(point: StartingPoint, topic_id: str, *, was_another: bool = Fal
         topic_id,
         start=max(point.committed, point.log_start),
         lost_from=max(point.committed, processed),
+        note=note,
     )
