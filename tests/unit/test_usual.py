@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inferwatch_streams.transport import fetch, sweep, zstd
-from inferwatch_streams.transport.checksum import crc32c
 from inferwatch_streams.transport.inflate import Scratch
 from inferwatch_streams.transport.usual import take_usual
 from inferwatch_streams.transport.walk import BATCH_WIDTH
@@ -100,16 +99,6 @@ def by_objects(response: bytes, start: int = 0) -> tuple[Any, ...]:
 def take(response: bytes, start: int = 0, scratch: Scratch = SCRATCH) -> Taken | None:
     """Take a response that is usual."""
     return take_usual(response, start, scratch, FULL)
-
-
-@settings(deadline=None)  # the first call compiles
-@given(st.binary(max_size=100), st.integers(0, 9), st.integers(0, 9))
-def test_checksums(data: bytes, begin: int, behind: int) -> None:
-    """A checksum of any stretch is aiokafka's, and that of RFC 3720's example."""
-    array = np.frombuffer(data + bytes(20), np.uint8)
-    end = max(begin, len(array) - behind)
-    assert crc32c(array, begin, end) == calc_crc32c(array[begin:end].tobytes())
-    assert crc32c(np.frombuffer(bytes(32), np.uint8), 0, 32) == 0x8A9136AA
 
 
 @pytest.mark.parametrize("codec", [NONE, GZIP, SNAPPY, LZ4, ZSTD])
