@@ -1,0 +1,65 @@
+"""YAML read as nodes, which know their lines, and as what they say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+try:
+    from yaml.cyaml import CParser
+except ImportError:  # PyYAML without libyaml is several times as slow, and says the same
+    CParser = None
+
+
+def read(text: str) -> tuple[yaml.Node | None, Any]:
+    """A text as nodes and as data; None where it is empty.
+
+    Raises:
+        yaml.YAMLError: It is no YAML.
+        ValueError: It holds a date or a number that is none.
+        RecursionError: It is nested too deeply.
+    """
+    if _FAST is not None:
+        try:
+            return _loaded(_FAST(text))
+        except (yaml.YAMLError, ValueError):
+            # PyYAML's own reader says more, and in the words that people know.
+            pass
+    return _loaded(yaml.SafeLoader(text))
+
+
+def _loaded(loader: Any) -> tuple[yaml.Node | None, Any]:
+    try:
+        node = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _fast() -> Callable[[str], Any] | None:
+    """A loader whose events are libyaml's, and whose nodes are made in Python.
+
+    libyaml's own nodes end the process where brackets are nested deeply; Python ends the recursion
+    with an error.
+    """
+    if CParser is None:
+        return None
+
+    class Loader(Composer, CParser, SafeConstructor, Resolver):  # type: ignore[misc]  # of no type
+        def __init__(self, text: str) -> None:
+            CParser.__init__(self, text)
+            Composer.__init__(self)
+            SafeConstructor.__init__(self)
+            Resolver.__init__(self)
+
+    return Loader
+
+
+_FAST: Final = _fast()
