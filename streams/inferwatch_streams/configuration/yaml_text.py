@@ -24,12 +24,14 @@ def read(text: str) -> tuple[yaml.Node | None, Any]:
     Raises:
         yaml.YAMLError: It is no YAML.
         ValueError: It holds a date or a number that is none.
+        IndexError: It holds a number of no digits at all.
         RecursionError: It is nested too deeply.
     """
-    if _FAST is not None:
+    # Of an empty value at the very end libyaml says that it is on the line after.
+    if _FAST is not None and text.endswith("\n"):
         try:
             return _loaded(_FAST(text))
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, IndexError):
             # PyYAML's own reader says more, and in the words that people know.
             pass
     return _loaded(yaml.SafeLoader(text))
