@@ -21,6 +21,7 @@ from inferwatch_streams.rules_worker.keeping import WindowKeeper
 from inferwatch_streams.rules_worker.loading_ahead import LoadingAhead
 from inferwatch_streams.transport.rehearsal import chunk_of
 from inferwatch_streams.windows.rows import aggregate_reader
+from tests.contract.pipeline import wait_until
 
 SECONDS = 20.0
 ROWS = (AGGREGATES.name, 0)
@@ -48,9 +49,9 @@ def assigned(kafka: KafkaSettings) -> dict[TopicPartition, Assignment]:
 
 async def told(said: list[EventDict], event: str) -> None:
     """Wait until something was logged."""
-    async with asyncio.timeout(SECONDS):
-        while not any(each["event"] == event for each in said):
-            await asyncio.sleep(0.01)
+    await asyncio.to_thread(
+        wait_until, lambda: any(each["event"] == event for each in said), bool, seconds=SECONDS
+    )
 
 
 async def write(keeper: WindowKeeper, at: dict[TopicPartition, Assignment], epoch: int) -> None:
@@ -138,7 +139,7 @@ def test_what_was_loaded_ahead_is_taken_once(keeper: WindowKeeper, bootstrap_ser
     asyncio.run(case())
 
 
-def test_of_another_topic_nothing_is_taken(keeper: WindowKeeper, bootstrap_servers: str) -> None:
+def test_of_another_topic_nothing_is_taken(keeper: WindowKeeper) -> None:
     """The aggregates were created again between the two looks."""
     keeper.load_ahead()
 
@@ -151,7 +152,8 @@ def test_of_another_topic_nothing_is_taken(keeper: WindowKeeper, bootstrap_serve
     asyncio.run(case())
 
 
-def test_who_stands_by_holds_nothing(keeper: WindowKeeper, bootstrap_servers: str) -> None:
+@pytest.mark.usefixtures("keeper")
+def test_who_stands_by_holds_nothing(bootstrap_servers: str) -> None:
     """What was loaded ahead is let go of after a while."""
     kafka = KafkaSettings(bootstrap_servers)
     ahead = LoadingAhead(kafka, PinnedRegistry(), SECONDS, kept_seconds=0.0)

@@ -19,8 +19,10 @@ SCALARS = (
 )
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["a", "bb", "c"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "bb", "c"]), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 SIZES = st.integers(0, 2)

@@ -19,8 +19,10 @@ VALUES = st.recursive(
     | st.floats()
     | st.dates()
     | st.sampled_from(["a", "yes", "1", "a: b", "- a", "#", "\u2028x", "two\nlines\n", " ", "é"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["a", "null", "b c", "<<"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "null", "b c", "<<"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -69,6 +71,6 @@ def test_an_empty_value_is_on_its_own_line(text: str) -> None:
 
 
 def test_what_is_wrong_is_told_in_the_words_of_pyyaml() -> None:
-    """libyaml has others."""
+    """Those of libyaml are others."""
     with pytest.raises(yaml.MarkedYAMLError, match="could not find expected ':'"):
         yaml_text.read("a:\n- b\nc\n- d: 1\n")

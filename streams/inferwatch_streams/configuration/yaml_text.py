@@ -6,16 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from yaml.composer import Composer
-from yaml.constructor import SafeConstructor
-from yaml.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-try:
-    from yaml.cyaml import CParser
-except ImportError:  # PyYAML without libyaml is several times as slow, and says the same
-    CParser = None
 
 
 def read(text: str) -> tuple[yaml.Node | None, Any]:
@@ -51,15 +44,13 @@ def _fast() -> Callable[[str], Any] | None:
     libyaml's own nodes end the process where brackets are nested deeply; Python ends the recursion
     with an error.
     """
-    if CParser is None:
+    if not yaml.__with_libyaml__:
         return None
 
-    class Loader(Composer, CParser, SafeConstructor, Resolver):  # type: ignore[misc]  # of no type
+    class Loader(Composer, yaml.CSafeLoader):
         def __init__(self, text: str) -> None:
-            CParser.__init__(self, text)
+            yaml.CSafeLoader.__init__(self, text)
             Composer.__init__(self)
-            SafeConstructor.__init__(self)
-            Resolver.__init__(self)
 
     return Loader
 

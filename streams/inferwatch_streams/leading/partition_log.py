@@ -117,7 +117,8 @@ class PartitionLog:
         return [(message.key() or b"", message.value()) for message in messages], ended
 
     def _consumed(self, at_once: int, seconds: float) -> tuple[list[Any], bool]:
-        messages, ended = [], False
+        messages: list[Any] = []
+        ended = False
         with self._errors():
             for message in self._consumer.consume(at_once, seconds):
                 error = message.error()

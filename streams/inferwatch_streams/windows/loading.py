@@ -180,9 +180,7 @@ class _Reading:
     def _lists(self, rows: NDArray[np.int64]) -> Lists:
         return {name: longs_of(self._data, self._text(name, rows)) for name in _LISTS}
 
-    def _good(
-        self, rows: NDArray[np.int64], lists: Lists, layout: Layout
-    ) -> NDArray[np.bool_]:
+    def _good(self, rows: NDArray[np.int64], lists: Lists, layout: Layout) -> NDArray[np.bool_]:
         """Records that fit the signal as this version knows it, but for their dimensions."""
         good = np.isin(self._numbers["slot_seconds"][rows], list(_LEVELS))
         good &= self._text("values", rows).lengths == len(layout.values) * DOUBLE.itemsize
