@@ -186,7 +186,8 @@ class _Reading:
         good &= self._text("values", rows).lengths == len(layout.values) * DOUBLE.itemsize
         widths, sizes = lists["label_counts"]
         good &= np.diff(widths) == len(layout.counts)
-        good &= _none(sizes < 0, widths)
+        # Beyond all items there are, sums of sizes might begin anew below them.
+        good &= _none((sizes < 0) | (sizes > len(lists["labels"][1])), widths)
         sums = np.concatenate([[0], np.cumsum(sizes)])
         for name in ("labels", "counts"):
             good &= np.diff(lists[name][0]) == sums[widths[1:]] - sums[widths[:-1]]
