@@ -75,7 +75,9 @@ def test_aliases_of_aliases_are_refused() -> None:
     assert "more than" in refusal("\n".join(lines))
 
 
-@pytest.mark.parametrize("text", ["a: &x [*x]", "[" * 5000, "- " * 5000])
+@pytest.mark.parametrize(
+    "text", ["a: &x [*x]", "[" * 5000, "- " * 5000, "[" * 5000 + "\n", "a: !!int "]
+)
 def test_what_holds_itself_or_has_no_end_is_refused(text: str) -> None:
     """It would exhaust the stack."""
     assert refusal(text).startswith("r.yaml: is no YAML: ")

@@ -1,111 +1,28 @@
-"""Kinds of rules, each evaluated on windows that are kept in plain lists."""
+"""Thresholds, burn rates and absence, each evaluated on windows that are kept in plain lists."""
 
-import json
-import math
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from dictionary_windows import NOW, SECOND, SLOT, DictionaryWindows
+from evaluated_rules import (
+    BASE,
+    BY,
+    began_before,
+    evaluated,
+    in_plain_words,
+    loads,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
-from inferwatch_streams.alerts.matcher import OPERATORS, Matcher, all_match
-from inferwatch_streams.blocks.histogram import quantile
+from inferwatch_streams.alerts.matcher import Matcher
 from inferwatch_streams.configuration.durations import DAY, HOUR, MINUTE
-from inferwatch_streams.errors import RuleFailedError
-from inferwatch_streams.rules.completeness import Gap
 from inferwatch_streams.rules.definition import (
     Absence,
-    Against,
-    Anomaly,
     BurnRate,
-    Change,
-    Completeness,
-    Forecast,
     Threshold,
 )
-from inferwatch_streams.rules.evaluation import Evaluator, evaluate
-from inferwatch_streams.rules.finding import Finding
-from inferwatch_streams.rules.selections import Selections
-from inferwatch_streams.rules.spans import past_span, slot_at, span_until, whole_spans
-from inferwatch_streams.rules.texts import DETAILS
 from inferwatch_streams.statistics.burn_rate import PAGE, BurnPair
-
-SERVICES = ("a", "b", "c")
-BY = ("service", "model")
-BASE: dict[str, Any] = {"name": "r", "severity": "low"}
-
-
-def evaluated(
-    rule: Any, windows: DictionaryWindows, at: int, gaps: Any = None
-) -> Sequence[Finding]:
-    """What a rule finds; each finding has the details that texts may name, and JSON can hold."""
-    found = evaluate(rule, windows, at, gaps)
-    for each in found:
-        assert each.details.keys() == DETAILS[rule.kind].keys()
-        json.dumps([each.details, each.value, each.threshold, each.samples], allow_nan=False)
-    return found
-
-
-def labels(findings: Any) -> list[dict[str, str]]:
-    """Labels of findings, sorted."""
-    return sorted((dict(each.labels) for each in findings), key=str)
-
-
-@st.composite
-def loads(draw: st.DrawFn) -> DictionaryWindows:
-    """Calls of a few services and models over two hours."""
-    windows = DictionaryWindows()
-    for _ in range(draw(st.integers(0, 12))):
-        count = draw(st.integers(1, 20))
-        blocked = draw(st.integers(0, count))
-        errors = draw(st.integers(0, count - blocked))
-        windows.calls(
-            {"service": draw(st.sampled_from(SERVICES)), "model": draw(st.sampled_from("xy"))},
-            NOW - draw(st.integers(1, 7200)) * SECOND,
-            count,
-            errors,
-            blocked,
-            draw(st.sampled_from([0.0, 0.5, 1.0, 4.0, 60.0])),
-            draw(st.sampled_from([0.0, 0.01])),
-        )
-    return windows
-
-
-def in_plain_words(windows: DictionaryWindows, measure: str, window: int, group: Any) -> Any:
-    """Value and samples of a measure, computed from the rows one by one."""
-    start = span_until(NOW, window).start
-    rows = [
-        row
-        for row in windows.rows["requests.v1"]
-        if row.start >= start and (row.group["service"], row.group["model"]) == group
-    ]
-    calls = sum(row.fields["requests"] for row in rows)
-    blocked = sum(row.fields["error_types:circuit_open"] for row in rows)
-    if measure == "error_rate":
-        made = calls - blocked
-        errors = sum(row.fields["errors"] for row in rows) - blocked
-        return (errors / made if made else math.nan), made
-    if measure == "request_rate":
-        return calls / ((NOW - start) / SECOND), calls
-    if measure == "cost_usd_per_hour":
-        usd = sum(row.fields["cost_usd_micros"] for row in rows) / 1e6
-        return usd / ((NOW - start) / HOUR), calls
-    bins = [pair for row in rows for pair in row.bins["duration_bin_counts"].items()]
-    found = quantile(0.95, bins)
-    return (math.nan if found is None else found), calls
-
-
-def began_before(windows: DictionaryWindows, window: int, group: Any) -> bool:
-    """Whether a group had calls before a window."""
-    start = span_until(NOW, window).start
-    return any(
-        row.start < start and (row.group["service"], row.group["model"]) == group
-        for row in windows.rows["requests.v1"]
-    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -266,82 +183,6 @@ def test_latency_quality_and_money_burn() -> None:
     assert burning("money", budget_usd=12.0, period=DAY) == {"slow": pytest.approx(4.0)}
 
 
-def with_latencies(past: int, factor: float) -> DictionaryWindows:
-    """A service that answered in about a second so long ago, and in a multiple of it now."""
-    windows = DictionaryWindows()
-    for number in range(60):
-        spread = [1.0 + 0.01 * (number * 7 % 60)] * 5
-        windows.add("requests", {"service": "a", "model": "new"}, NOW - SLOT * number - SECOND,
-                    durations=[factor * each for each in spread], requests=5)  # fmt: skip
-        windows.add("requests", {"service": "a", "model": "old"},
-                    NOW - past - SLOT * number - SECOND, durations=spread, requests=5)  # fmt: skip
-    return windows
-
-
-@pytest.mark.parametrize("past", [10 * MINUTE, DAY, 7 * DAY])
-def test_a_change_against_its_own_past_is_found(past: int) -> None:
-    """Where it is as large as the rule says, and sure."""
-    rule = Change(
-        **BASE, measure="latency_p95", window=10 * MINUTE, against=Against(past=past),
-        increase=1.5, by=("service",), min_samples=100,
-    )  # fmt: skip
-    (found,) = evaluated(rule, with_latencies(past, 1.8), NOW)
-    assert found.labels == {"service": "a"}
-    assert found.details["factor"] == pytest.approx(1.8, rel=0.05)
-    assert found.details["p_value"] < 0.001
-    assert found.value == pytest.approx(found.details["before"] * found.details["factor"])
-    assert evaluated(rule, with_latencies(past, 1.2), NOW) == []
-    assert evaluated(rule, with_latencies(past + HOUR * 3, 1.8), NOW) == []
-
-
-def test_few_events_do_not_make_a_change() -> None:
-    """However large it looks."""
-    windows = DictionaryWindows()
-    for at, seconds in ((NOW - SECOND, 9.0), (NOW - 10 * MINUTE - SECOND, 1.0)):
-        windows.calls({"service": "a"}, at, 2, seconds=seconds)
-    rule = Change(
-        **BASE, measure="latency_p95", window=10 * MINUTE, against=Against(past=10 * MINUTE),
-        increase=1.5, by=("service",),
-    )  # fmt: skip
-    assert evaluated(rule, windows, NOW) == []
-
-
-def test_a_version_is_held_against_the_one_it_replaced() -> None:
-    """The one that was there a day ago, where this one was not; or one that is named."""
-    windows = with_latencies(DAY, 1.8)
-    against = Against(past=DAY, dimension="model")
-    rule = Change(
-        **BASE, measure="latency_p50", window=10 * MINUTE, against=against, increase=1.5, by=BY
-    )
-    (found,) = evaluated(rule, windows, NOW)
-    assert (found.labels["model"], found.details["other"]) == ("new", "old")
-    beside = with_latencies(DAY, 1.8)
-    beside.calls({"service": "a", "model": "old"}, NOW - SECOND, 1000)
-    assert evaluated(rule, beside, NOW) == []
-    named = Change(
-        **BASE, measure="latency_p50", window=10 * MINUTE, increase=1.5, by=BY,
-        against=Against(dimension="model", value="old"),
-    )  # fmt: skip
-    assert evaluated(named, windows, NOW) == []
-    (found,) = evaluated(named, with_latencies(0, 1.8), NOW)
-    assert (found.labels["model"], found.details["other"]) == ("new", "old")
-
-
-def test_shares_change_too() -> None:
-    """A share is a histogram of two bins; from nothing, any number of times."""
-    windows = DictionaryWindows()
-    windows.calls({"service": "a"}, NOW - SECOND, 500, errors=50)
-    windows.calls({"service": "a"}, NOW - 10 * MINUTE - SECOND, 500, errors=0)
-    rule = Change(
-        **BASE, measure="error_rate", window=10 * MINUTE, against=Against(past=10 * MINUTE),
-        increase=2.0, at_least=0.05, by=("service",),
-    )  # fmt: skip
-    (found,) = evaluated(rule, windows, NOW)
-    assert (found.value, found.details["factor"], found.details["before"]) == (0.1, None, 0.0)
-    windows.calls({"service": "a"}, NOW - 2 * SECOND, 1000)
-    assert evaluated(rule, windows, NOW) == []
-
-
 @settings(max_examples=50, deadline=None)
 @given(ages=st.lists(st.integers(0, 4000), max_size=5), min_samples=st.integers(0, 3))
 def test_absence_finds_the_silent_that_are_not_given_up(ages: list[int], min_samples: int) -> None:
@@ -395,158 +236,3 @@ def test_a_rate_is_too_low_only_where_its_window_is_full(by: tuple[str, ...]) ->
     assert found.value == pytest.approx(0.2)
     (found,) = evaluated(rule, windows, NOW + HOUR)
     assert found.value == 0, "and goes on being so where it stops"
-
-
-def test_a_disk_that_fills_is_foreseen() -> None:
-    """One that only fluctuates is not, nor one that has time."""
-    windows = DictionaryWindows()
-    for minute in range(120):
-        at = NOW - minute * MINUTE - SECOND
-        for host, used in (
-            ("fills", 90 - minute * 0.1),
-            ("waits", 50 - minute * 0.01),
-            ("still", 90 + minute * 37 % 3),
-            ("over", 99.0),
-        ):
-            group = {"host": host, "device": "host"}
-            windows.samples({**group, "metric": "disk_used_bytes"}, at, used)
-            windows.samples({**group, "metric": "disk_total_bytes"}, at, 100.0)
-    rule = Forecast(
-        **BASE, measure="disk_used_ratio", window=2 * HOUR, limit=0.98, within=3 * HOUR,
-        by=("host",),
-    )  # fmt: skip
-    found = {each.labels["host"]: each for each in evaluated(rule, windows, NOW)}
-    assert found.keys() == {"fills", "over"}
-    assert found["fills"].details["left"] == pytest.approx(80 * 60, rel=0.1)
-    assert found["over"].details["left"] == 0.0
-    free = Forecast(
-        **BASE, measure="avg(disk_used_bytes)", window=2 * HOUR, limit=1.0, within=3 * HOUR,
-        rising=False, by=("host",),
-    )  # fmt: skip
-    assert evaluated(free, windows, NOW) == []
-
-
-def test_an_unusual_hour_is_found_beside_the_same_hour_of_other_days() -> None:
-    """A daily rise is usual; five times as much is not, nor is silence."""
-    windows = DictionaryWindows()
-    for hour in range(24 * 6):
-        at = NOW // HOUR * HOUR - hour * HOUR - MINUTE
-        usual = 100 + (60 if hour % 24 < 6 else 0) + hour * 7 % 5
-        for service, now in (("spike", 5 * usual), ("calm", usual), ("mute", 0)):
-            windows.calls({"service": service}, at, usual if hour else now)
-    windows.calls({"service": "new"}, NOW // HOUR * HOUR - MINUTE, 500)
-    rules = {
-        direction: Anomaly(
-            **BASE, measure="request_rate", window=HOUR, history=5 * DAY, season=DAY,
-            direction=direction, by=("service",), min_samples=50,
-        )
-        for direction in ("both", "above", "below")
-    }  # fmt: skip
-    found = {name: labels(evaluated(rule, windows, NOW)) for name, rule in rules.items()}
-    assert evaluated(replace(rules["above"], at_least=1.0), windows, NOW) == []
-    assert found == {
-        "both": [{"service": "mute"}, {"service": "spike"}],
-        "above": [{"service": "spike"}],
-        "below": [{"service": "mute"}],
-    }
-
-
-class _Gaps:
-    def gaps(self, start: int, end: int) -> list[Gap]:
-        assert end - start == HOUR
-        return [
-            Gap("inferwatch.requests", "a", "p1", made=100, missing=1),
-            Gap("inferwatch.requests", "a", "p2", made=100, missing=5),
-            Gap("inferwatch.requests", "b", "p3", made=100, missing=0),
-        ]
-
-
-def test_events_that_never_came_are_counted_by_who_made_them() -> None:
-    """Where somebody knows of them; elsewhere the rule fails, and says why."""
-    rule = Completeness(**BASE, window=HOUR, above=0.02, by=("source",))
-    (found,) = evaluated(rule, DictionaryWindows(), NOW, _Gaps())
-    assert (found.labels, found.value, found.samples) == ({"source": "a"}, 0.03, 200)
-    with pytest.raises(RuleFailedError, match="ClickHouse"):
-        evaluated(rule, DictionaryWindows(), NOW)
-
-
-def test_an_evaluator_asks_once_for_what_many_rules_read() -> None:
-    """And finds what each rule finds alone; what one minute found holds until the next."""
-    windows = with_latencies(DAY, 1.8)
-    rules = [
-        Threshold(
-            **{**BASE, "name": f"t{n}"}, measure="latency_p95", window=5 * MINUTE, limit=n / 10,
-            above=True, by=("service",), where=(Matcher("service", "=", "a"),) if n % 2 else (),
-        )
-        for n in range(30)
-    ]  # fmt: skip
-    slow = Change(
-        **{**BASE, "name": "slow"}, measure="latency_p95", window=10 * MINUTE,
-        against=Against(past=DAY), increase=1.5, by=("service",),
-    )  # fmt: skip
-    evaluator = Evaluator()
-    first = evaluator.tick([*rules, slow], windows, NOW)
-    assert windows.asked == 3
-    for rule in (*rules, slow):
-        assert list(first.findings[rule.name]) == list(evaluated(rule, windows, NOW))
-    windows.asked = 0
-    second = evaluator.tick([slow], windows, NOW + SECOND)
-    assert second.findings["slow"] is first.findings["slow"]
-    assert windows.asked == 0
-
-
-@settings(max_examples=50, deadline=None)
-@given(at=st.integers(NOW, NOW + DAY), window=st.integers(1, 3 * DAY // SLOT))
-def test_spans_lie_on_slots_and_are_long_enough(at: int, window: int) -> None:
-    """And no longer than a slot more, and one before does not reach into the present one."""
-    length = window * SLOT
-    now = span_until(at, length)
-    assert now.end == at
-    assert now.start % slot_at(length) == 0
-    assert length <= at - now.start < length + slot_at(length)
-    for past in (length, DAY, 7 * DAY):
-        earlier = past_span(at, past, length)
-        assert earlier.end <= now.start
-        assert earlier.start % slot_at(at - earlier.start) == 0 or slot_at(length) < HOUR
-        assert earlier.end - earlier.start >= length
-    spans = whole_spans(at, length, 3)
-    assert [span.end - span.start for span in spans] == [length] * 3
-    assert spans[0].end == spans[1].start
-    assert at - length < spans[-1].end <= at
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    groups=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), unique=True),
-    operator=st.sampled_from(OPERATORS),
-    value=st.sampled_from(["a", "b|c", "z", ""]),
-)
-def test_conditions_choose_the_groups_that_they_match(
-    groups: list[tuple[str, str]], operator: str, value: str
-) -> None:
-    """As each of them asked alone; also again, and of other groups at the same address."""
-    selections = Selections()
-    where = (Matcher("service", operator, value), Matcher("model", "!=", "y"))
-    expected = [k for k, g in enumerate(groups) if all_match(where, dict(zip(BY, g, strict=True)))]
-    for _ in range(3):
-        chosen = selections.chosen(BY, tuple(groups), where)
-        assert chosen.tolist() == expected
-        selections.turn()
-        assert selections.chosen(BY, (), where).tolist() == []
-
-
-def test_a_defect_of_one_kind_is_told_once_and_stops_no_other() -> None:
-    """With its traceback, as it is ours to repair."""
-    fields: dict[str, Any] = {"window": MINUTE, "limit": 0, "above": True, "severity": "low"}
-    broken = Threshold(name="broken", measure="no such measure", **fields)
-    sound = Threshold(name="sound", measure="request_rate", **fields)
-    windows = DictionaryWindows()
-    windows.calls({}, NOW - SECOND, 1)
-    evaluator = Evaluator()
-    with capture_logs() as logs:
-        for tick in range(3):
-            found = evaluator.tick([broken, sound], windows, NOW + tick)
-    assert len(found.findings["sound"]) == 1
-    assert found.failures.keys() == {"broken"}
-    (log,) = logs
-    assert isinstance(log["exc_info"], KeyError)

@@ -222,6 +222,40 @@ def test_totals_that_cannot_be_read_are_left_alone() -> None:
     assert start.read_from == {0: 2}
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"dimensions": ["chat"]},
+        {"label_counts": [2, 3]},
+        {"label_counts": [-1, 6, 0]},
+        {"label_counts": [2**62, 2**62, 2**63 - 1]},
+        {"labels": [0, 1, 0, 1, 2**15]},
+        {"labels": [0, 1, 0, 1]},
+        {"counts": [1, 1, 1, 1, 1, 1]},
+        {"blocks": []},
+        {"values": b"1234567"},
+        {"slot_seconds": 61},
+    ],
+)
+def test_a_total_that_does_not_fit_its_signal_is_left_out(damage: dict[str, Any]) -> None:
+    """And those beside it count."""
+    topic = saved(*folded())
+    value = next(value for value in topic.values() if "values" in decode(value, REGISTRY))
+    total = decode(value, REGISTRY)
+    assert total["label_counts"] == [2, 3, 0]
+    damaged = Encoder("total", REGISTRY).encode({**total, **damage})
+    store = WindowStore("aggregates")
+    with capture_logs() as said:
+        Journal(store, REGISTRY).load({b"damaged": damaged, **topic}, 8)
+    assert [each["n"] for each in said] == [1]
+    undamaged = WindowStore("aggregates")
+    Journal(undamaged, REGISTRY).load(topic, 8)
+    asked = ("requests.v1", *SPAN, ("service",))
+    found, expected = store.totals(*asked), undamaged.totals(*asked)
+    assert found.groups == expected.groups
+    assert found.measures["requests"].tolist() == expected.measures["requests"].tolist()
+
+
 def test_a_worker_that_died_before_it_removed_anything() -> None:
     """A row that rested, and was folded then, counts once, and its own record is removed."""
     store, journal = folded()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,10 +11,12 @@ import jsonschema
 import yaml
 from jsonschema.exceptions import best_match
 
+from inferwatch_streams.configuration.fulfilment import UnknownKeywordError, fulfilment
+from inferwatch_streams.configuration.yaml_text import read
 from inferwatch_streams.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     Key = str | int
@@ -59,8 +63,13 @@ class ConfigurationFile:
         self.data: Any
         self._lines: dict[tuple[Key, ...], int] = {}
         self._wrong: list[Problem] = []
+        with _no_collection():
+            self._read(text, schema)
+
+    def _read(self, text: str, schema: Mapping[str, Any]) -> None:
+        name = self.name
         try:
-            node, self.data = _read(text)
+            node, self.data = read(text)
             if node is not None:
                 self._mark(node, (), node.start_mark.line + 1)
         except yaml.MarkedYAMLError as error:
@@ -68,9 +77,11 @@ class ConfigurationFile:
             raise ConfigurationError(
                 f"{name}:{1 if mark is None else mark.line + 1}: {error.problem or error}"
             ) from error
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
+        except (yaml.YAMLError, ValueError, IndexError, RecursionError) as error:
             raise ConfigurationError(f"{name}: is no YAML: {error}") from error
         self.refuse(self._wrong)
+        if _fulfils(schema, self.data):
+            return
         validator = jsonschema.Draft202012Validator(schema)
         self.refuse(
             Problem(self.line(path), shown(path), message)
@@ -161,17 +172,24 @@ def _writable(text: str) -> bool:
     return True
 
 
-def _read(text: str) -> tuple[yaml.Node | None, Any]:
-    """A text as nodes, which know their lines, and as what it says.
-
-    Not by libyaml, which is faster: its reader ends the process where brackets are nested deeply.
-    """
-    loader = yaml.SafeLoader(text)
+def _fulfils(schema: Mapping[str, Any], data: Any) -> bool:
+    """Whether it does for sure."""
     try:
-        node = loader.get_single_node()
-        return node, None if node is None else loader.construct_document(node)
+        return fulfilment(schema)(data)
+    except UnknownKeywordError:
+        return False
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Have Python not look for cycles: among so many new objects it finds none, for seconds."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
-        loader.dispose()
+        if collects:
+            gc.enable()
 
 
 def _failures(

@@ -22,6 +22,9 @@ AT_ONCE: Final = 1000
 MANY_AT_ONCE: Final = 10_000
 # How long the broker waits for a record before it answers without.
 FETCH_WAIT_MS: Final = 100
+# How long fetching rests when enough has been fetched that was not read yet. Of a whole second,
+# librdkafka's own measure, most would pass with nothing left to read.
+FETCH_REST_MS: Final = 5
 #: How long one look for records waits. librdkafka waits so long for as many as it may return.
 POLL_SECONDS: Final = 0.05
 # Records of which one at least is the present leader's, or its claim: a worker that slept through
@@ -53,6 +56,9 @@ class LogEntry:
 class PartitionLog:
     """A consumer at a place in the log.
 
+    Attributes:
+        position: Offset after the last record that was read.
+
     Everything it does raises ``KafkaUnavailableError`` and ``KafkaRefusedError``, as said there.
     """
 
@@ -66,6 +72,7 @@ class PartitionLog:
         """
         self._kafka = kafka
         self._timeout = timeout
+        self.position = 0
         self._heard = Heard()
         self._at = TopicPartition(topic, 0)
         with self._errors():
@@ -76,6 +83,7 @@ class PartitionLog:
                     "enable.auto.commit": False,
                     "enable.partition.eof": True,
                     "fetch.wait.max.ms": FETCH_WAIT_MS,
+                    "fetch.queue.backoff.ms": FETCH_REST_MS,
                     # What was read is gone: better to know, and to read anew.
                     "auto.offset.reset": "error",
                     "error_cb": self._heard,
@@ -96,6 +104,7 @@ class PartitionLog:
         """Read from an offset on."""
         with self._errors():
             self._consumer.assign([TopicPartition(self._at.topic, 0, offset)])
+        self.position = offset
 
     def read(self, seconds: float) -> tuple[list[LogEntry], bool]:
         """What has come, waiting for so long at most, and whether the log's end was reached."""
@@ -108,7 +117,8 @@ class PartitionLog:
         return [(message.key() or b"", message.value()) for message in messages], ended
 
     def _consumed(self, at_once: int, seconds: float) -> tuple[list[Any], bool]:
-        messages, ended = [], False
+        messages: list[Any] = []
+        ended = False
         with self._errors():
             for message in self._consumer.consume(at_once, seconds):
                 error = message.error()
@@ -118,6 +128,8 @@ class PartitionLog:
                     ended = True
                 else:
                     raise KafkaException(error)
+        if messages:
+            self.position = messages[-1].offset() + 1
         return messages, ended
 
     def close(self) -> None:

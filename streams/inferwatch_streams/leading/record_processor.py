@@ -140,6 +140,7 @@ class RecordProcessor:
         self._calm_until = 0.0
         self._beginning = asyncio.Lock()
         self._admin: TopicAdmin | None = None
+        self._given = asyncio.Event()
         self.cursors = Cursors(time.monotonic)
         self.waits = Waits(time.monotonic)
 
@@ -171,6 +172,12 @@ class RecordProcessor:
         self._assignments = dict(assignments)
         self._floors = {at: start.start for at, start in assignments.items()}
         self._notes = {at: start.note for at, start in assignments.items()}
+        if assignments:
+            self._given.set()
+
+    async def given(self) -> None:
+        """Wait until this worker was given partitions for the first time."""
+        await self._given.wait()
 
     @property
     def assigned(self) -> bool:

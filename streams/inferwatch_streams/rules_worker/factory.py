@@ -72,7 +72,14 @@ def create_app(settings: RulesSettings, gaps: Gaps | None = None) -> RulesApp:
             wrong version.
     """
     registry = open_registry(settings.registry_url)
+    keeper = WindowKeeper(
+        settings.kafka,
+        registry,
+        Emitter(settings.kafka, f"{settings.group}-totals"),
+        settings.take_over_seconds,
+    )
     rulebook = Rulebook(settings.file)
+    keeper.load_ahead()
     app = RulesApp(
         settings.group,
         **faust_settings(
@@ -100,12 +107,7 @@ def create_app(settings: RulesSettings, gaps: Gaps | None = None) -> RulesApp:
         registry=registry,
         rulebook=rulebook,
         alerting=alerting,
-        keeper=WindowKeeper(
-            settings.kafka,
-            registry,
-            Emitter(settings.kafka, f"{settings.group}-totals"),
-            settings.take_over_seconds,
-        ),
+        keeper=keeper,
         ends=ends,
         gaps=gaps,
     )
@@ -132,5 +134,15 @@ def create_app(settings: RulesSettings, gaps: Gaps | None = None) -> RulesApp:
             metrics.FAILURES.labels("").inc()
             log.exception("a tick failed")
 
+    async def begin() -> None:
+        # The next tick might be a second away.
+        await role.processor.given()
+        try:
+            await role.processor.ready()
+        except Exception:
+            # Each tick tries, too.
+            log.exception("not begun")
+
+    app.task(begin)
     app.timer(settings.tick_seconds)(act)
     return app

@@ -12,9 +12,10 @@ from inferwatch_schemas.emitter import SENT_AT_ONCE
 from inferwatch_schemas.errors import EmitError
 from inferwatch_schemas.topics import AGGREGATES, TOTALS
 from inferwatch_schemas.wire import cloudevents_headers
-from inferwatch_streams.errors import SupersededError, TakeOverError
+from inferwatch_streams.errors import SupersededError
 from inferwatch_streams.leading.in_thread import in_thread
-from inferwatch_streams.leading.partition_log import POLL_SECONDS, PartitionLog
+from inferwatch_streams.rules_worker.loading_ahead import LoadingAhead
+from inferwatch_streams.rules_worker.totals_reading import load_windows
 from inferwatch_streams.windows.journal import Journal
 from inferwatch_streams.windows.store import WindowStore
 from inferwatch_streams.windows.totals import SCHEMA
@@ -59,8 +60,13 @@ class WindowKeeper:
         self._registry = registry
         self._emitter = emitter
         self._load_seconds = load_seconds
+        self._ahead = LoadingAhead(kafka, registry, load_seconds)
         self.windows = WindowStore()
         self._journal = Journal(self.windows, registry)
+
+    def load_ahead(self) -> None:
+        """Begin to read the totals before anybody knows whether this worker will lead."""
+        self._ahead.start()
 
     async def load(
         self, assignments: Mapping[TopicPartition, Assignment], epoch: int
@@ -80,42 +86,26 @@ class WindowKeeper:
         """
         started = time.monotonic()
         ours = {at[1]: start for at, start in assignments.items() if at[0] == AGGREGATES.name}
-        self.windows = WindowStore(next((start.topic_id for start in ours.values()), ""))
-        self._journal = Journal(self.windows, self._registry)
-        records = await in_thread(self._read)
-        start = await in_thread(self._journal.load, records, epoch)
-        for partition, read_from in start.read_from.items():
+        topic_id = next((start.topic_id for start in ours.values()), "")
+        loaded = await in_thread(self._ahead.take, topic_id)
+        ahead = loaded is not None
+        if loaded is None:
+            loaded = await in_thread(
+                load_windows, self._kafka, self._registry, topic_id, self._load_seconds
+            )
+        loaded.journal.lead(epoch)
+        self.windows, self._journal = loaded.windows, loaded.journal
+        for partition, read_from in loaded.start.read_from.items():
             if partition in ours and ours[partition].start > read_from:
                 log.error(
                     "aggregate rows lost: they are in no totals, and are not read any more",
                     partition=partition, first=read_from, last=ours[partition].start - 1,
                 )  # fmt: skip
         log.info(
-            "windows loaded", totals=len(records), groups=self.windows.groups,
+            "windows loaded", totals=loaded.records, groups=self.windows.groups, ahead=ahead,
             seconds=round(time.monotonic() - started, 3),
         )  # fmt: skip
-        return start.evaluated_until
-
-    def _read(self) -> dict[bytes, bytes]:
-        """The newest value of each key of the totals."""
-        newest: dict[bytes, bytes] = {}
-        deadline = time.monotonic() + self._load_seconds
-        with PartitionLog(self._kafka, TOTALS.name, self._load_seconds) as reader:
-            low, _ = reader.bounds()
-            reader.start(low)
-            ended = False
-            while not ended:
-                if time.monotonic() > deadline:
-                    raise TakeOverError(
-                        f"{TOTALS.name} was not read within {self._load_seconds:g} s."
-                    )
-                pairs, ended = reader.read_pairs(POLL_SECONDS)
-                for key, value in pairs:
-                    if value is None:
-                        newest.pop(key, None)
-                    else:
-                        newest[key] = value
-        return newest
+        return loaded.start.evaluated_until
 
     def take(self, chunk: Chunk, parts: Sequence[Part], bad: list[BadRecord]) -> None:
         """See ``WindowStore.take``."""

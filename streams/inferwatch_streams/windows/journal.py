@@ -65,12 +65,12 @@ class Journal:
         self._checkpoints: dict[int, bytes] = {}
         self._stale: list[bytes] = []
 
-    def load(self, records: Mapping[bytes, bytes], epoch: int) -> Start:
+    def load(self, records: Mapping[bytes, bytes], epoch: int = 0) -> Start:
         """Fill the store with what the topic has.
 
         Args:
             records: The newest value of each key.
-            epoch: The claim of this leader: higher than that of any leader before.
+            epoch: See ``lead``, which may also be called later.
         """
         loaded = read_totals(
             list(records.values()), self._store.topic_id, self._store.contents, self._registry
@@ -112,6 +112,13 @@ class Journal:
         return Start(
             dict(self._store.positions), max((u for u in until if u is not None), default=None)
         )
+
+    def lead(self, epoch: int) -> None:
+        """Hear of the claim of this leader, higher than that of any before; earlier than ``save``.
+
+        What was loaded must still be all that the topic has.
+        """
+        self._epoch = max(self._epoch, epoch)
 
     def _take_checkpoints(self, checkpoints: Mapping[int, Checkpoint]) -> None:
         store = self._store

@@ -199,6 +199,37 @@ def copy_spans(
 
 
 @compiled
+def pick_lists(
+    sizes: NDArray[np.int64],
+    which: int,
+    labels: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    picked_labels: NDArray[np.int64],
+    picked_counts: NDArray[np.int64],
+) -> None:
+    """Copy one of each row's lists, which lie one after the other, row by row.
+
+    Args:
+        sizes: Items of each list, (rows, lists).
+        which: The list.
+        labels: Items of all lists of all rows.
+        counts: Likewise.
+        picked_labels: Filled, as is the following.
+        picked_counts: Likewise.
+    """
+    begin, at = 0, 0
+    for row in range(sizes.shape[0]):
+        for each in range(sizes.shape[1]):
+            size = sizes[row, each]
+            if each == which:
+                for k in range(begin, begin + size):
+                    picked_labels[at] = labels[k]
+                    picked_counts[at] = counts[k]
+                    at += 1
+            begin += size
+
+
+@compiled
 def read_decimals(
     data: NDArray[np.uint8],
     starts: NDArray[np.int64],

@@ -12,21 +12,27 @@ from inferwatch_schemas.columnar.chunk import Chunk
 from inferwatch_schemas.columnar.reader import ChunkReader, Numbers, Text
 from inferwatch_schemas.topics import TOTALS
 from inferwatch_schemas.wire import decode
-from inferwatch_streams.windows import checkpoint, totals
+from inferwatch_streams.blocks.grouping import Groups
+from inferwatch_streams.windows import checkpoint, kernel, totals
 from inferwatch_streams.windows.checkpoint import Checkpoint
 from inferwatch_streams.windows.horizons import SIZES, WINDOW_MS
 from inferwatch_streams.windows.labels import LEAST_BIN, MOST_BINS, BinLabels
+from inferwatch_streams.windows.numbering import NO_GROUP, SignalNumbers
 from inferwatch_streams.windows.table import Spans, Table, joined, narrowed
 from inferwatch_streams.windows.totals import DOUBLE, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from inferwatch_schemas.columnar.reader import Part
     from inferwatch_schemas.registry import Registry
     from inferwatch_streams.windows.contents import Contents
+    from inferwatch_streams.windows.layout import Layout
+
+    #: By field, bounds and items: record k has those from bounds[k] to bounds[k + 1].
+    Lists = Mapping[str, tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 #: Records that are read at once, so that little is held twice.
 AT_ONCE: Final = 20_000
@@ -35,9 +41,8 @@ _NUMBERS: Final = (
     "aggregates_partition", "epoch", "read_through", "as_of", "slot_start", "slot_seconds",
     "newest_window", "version", "first_offset",
 )  # fmt: skip
-_LISTS: Final = (
-    "dimensions", "partitions", "blocks", "values", "label_counts", "labels", "counts", "texts",
-)  # fmt: skip
+_LISTS: Final = ("partitions", "blocks", "label_counts", "labels", "counts")
+_OTHERS: Final = ("dimensions", "values", "texts")
 _LEVELS: Final = {size * WINDOW_MS // 1000: level for level, size in enumerate(SIZES)}
 
 
@@ -81,8 +86,9 @@ def read_totals(
     values: Sequence[bytes], topic_id: str, contents: Mapping[str, Contents], registry: Registry
 ) -> Loaded:
     """Read the records of a topic of the aggregates, giving their groups and labels numbers."""
-    reader = ChunkReader(TOTALS, registry, {totals.SCHEMA: (*_TEXTS, *_NUMBERS, *_LISTS)})
+    reader = ChunkReader(TOTALS, registry, {totals.SCHEMA: (*_TEXTS, *_NUMBERS, *_LISTS, *_OTHERS)})
     loaded = Loaded()
+    encoded = {name: SignalNumbers(each) for name, each in contents.items()}
     for begin in range(0, len(values), AT_ONCE):
         chunk = _chunk_of(values[begin : begin + AT_ONCE])
         parts, bad = reader.read(chunk)
@@ -96,7 +102,7 @@ def read_totals(
                     else:
                         loaded.others.append(begin + row)
             else:
-                _Reading(chunk.data, part, begin, loaded).read(topic_id, contents)
+                _Reading(chunk.data, part, begin, loaded).read(topic_id, encoded)
     return loaded
 
 
@@ -132,118 +138,118 @@ class _Reading:
         assert isinstance(column, Text)  # noqa: S101  # the schema says so
         return Text(column.starts[rows], column.lengths[rows])
 
-    def read(self, topic_id: str, contents: Mapping[str, Contents]) -> None:
+    def read(self, topic_id: str, encoded: Mapping[str, SignalNumbers]) -> None:
         """Add the part to what is loaded."""
-        logs: dict[tuple[bytes, ...], list[int]] = {}
-        raw = self._data.tobytes()
-        columns = [
-            [raw[start : start + length] for start, length in _places(self._text(name))]
-            for name in _TEXTS
-        ]
-        partitions = self._numbers["aggregates_partition"].tolist()
-        for row, key in enumerate(zip(*columns, partitions, strict=True)):
-            logs.setdefault(key, []).append(row)
-        for key, members in logs.items():
-            aggregates, signal, source, partition = key
-            place = Place(aggregates.decode(), int(partition), signal.decode(), source.decode())
-            rows = np.array(members, np.int64)
+        for place, of_log in self._logs():
+            rows = of_log
             if place.aggregates_topic_id != topic_id:
                 self._loaded.others += (self._part.rows[rows] + self._begin).tolist()
                 continue
-            known = contents.get(place.signal)
-            good = self._good(rows, known)
-            self._loaded.unread += (self._part.rows[rows[~good]] + self._begin).tolist()
-            rows = rows[good]
-            if known is not None and len(rows):
-                found = self._log(raw, rows, known)
+            known = encoded.get(place.signal)
+            if known is None:
+                self._loaded.unread += (self._part.rows[rows] + self._begin).tolist()
+                continue
+            lists = self._lists(rows)
+            groups = known.groups.of(self._data, self._text("dimensions", rows))
+            good = (groups != NO_GROUP) & self._good(rows, lists, known.layout)
+            if not good.all():
+                self._loaded.unread += (self._part.rows[rows[~good]] + self._begin).tolist()
+                rows, groups = rows[good], groups[good]
+                lists = self._lists(rows)
+            if len(rows):
+                found = self._log(rows, groups, lists, known)
                 self._loaded.logs.setdefault(place, []).append(found)
 
-    def _good(self, rows: NDArray[np.int64], contents: Contents | None) -> NDArray[np.bool_]:
-        """Records that fit the signal as this version knows it."""
+    def _logs(self) -> Iterator[tuple[Place, NDArray[np.int64]]]:
+        """The logs that records are of, each with its records."""
+        texts = [self._text(name) for name in _TEXTS]
+        starts = np.stack([text.starts for text in texts])
+        lengths = np.stack([text.lengths for text in texts])
+        logs = Groups()
+        of = logs.assign(self._data, starts, lengths, self._numbers["aggregates_partition"])
+        for number, partition in enumerate(logs.tags.tolist()):
+            rows = np.flatnonzero(of == number)
+            aggregates, signal, source = (
+                self._data[start : start + length].tobytes().decode()
+                for start, length in zip(
+                    starts[:, rows[0]].tolist(), lengths[:, rows[0]].tolist(), strict=True
+                )
+            )
+            yield Place(aggregates, partition, signal, source), rows
+
+    def _lists(self, rows: NDArray[np.int64]) -> Lists:
+        return {name: longs_of(self._data, self._text(name, rows)) for name in _LISTS}
+
+    def _good(self, rows: NDArray[np.int64], lists: Lists, layout: Layout) -> NDArray[np.bool_]:
+        """Records that fit the signal as this version knows it, but for their dimensions."""
         good = np.isin(self._numbers["slot_seconds"][rows], list(_LEVELS))
-        if contents is None:
-            return np.zeros_like(good)
-        layout = contents.layout
         good &= self._text("values", rows).lengths == len(layout.values) * DOUBLE.itemsize
-        good &= np.diff(texts_of(self._data, self._text("dimensions", rows))[0]) == len(
-            layout.dimensions
-        )
-        lists = [longs_of(self._data, self._text(name, rows)) for name in _LISTS[4:7]]
-        (widths, sizes), (labels, found), (counts, _) = lists
+        widths, sizes = lists["label_counts"]
         good &= np.diff(widths) == len(layout.counts)
+        # Beyond all items there are, sums of sizes might begin anew below them.
+        good &= _none((sizes < 0) | (sizes > len(lists["labels"][1])), widths)
         sums = np.concatenate([[0], np.cumsum(sizes)])
-        for bounds in (labels, counts):
-            good &= np.diff(bounds) == sums[widths[1:]] - sums[widths[:-1]]
-        wrong = np.concatenate(
-            [[0], np.cumsum((found < LEAST_BIN) | (found >= LEAST_BIN + MOST_BINS))]
-        )
-        good &= wrong[labels[1:]] == wrong[labels[:-1]]
-        ends = [longs_of(self._data, self._text(name, rows))[0] for name in _LISTS[1:3]]
-        good &= np.diff(ends[0]) == np.diff(ends[1])
+        for name in ("labels", "counts"):
+            good &= np.diff(lists[name][0]) == sums[widths[1:]] - sums[widths[:-1]]
+        bounds, found = lists["labels"]
+        good &= _none((found < LEAST_BIN) | (found >= LEAST_BIN + MOST_BINS), bounds)
+        good &= np.diff(lists["partitions"][0]) == np.diff(lists["blocks"][0])
         return good
 
-    def _log(self, raw: bytes, rows: NDArray[np.int64], contents: Contents) -> LoadedTotals:
+    def _log(
+        self,
+        rows: NDArray[np.int64],
+        groups: NDArray[np.int32],
+        lists: Lists,
+        encoded: SignalNumbers,
+    ) -> LoadedTotals:
         numbers = {name: column[rows] for name, column in self._numbers.items()}
-        width = len(contents.layout.values) * DOUBLE.itemsize
+        width = len(encoded.layout.values) * DOUBLE.itemsize
         places = self._text("values", rows).starts[:, None] + np.arange(width)
         values = self._data[places].view(DOUBLE).astype(np.float64)
         table = Table(
-            self._groups(raw, rows, contents),
-            numbers["newest_window"] // WINDOW_MS,
-            values,
-            self._spans(raw, rows, contents),
+            groups, numbers["newest_window"] // WINDOW_MS, values, self._spans(rows, lists, encoded)
         )
-        bounds, partitions = longs_of(self._data, self._text("partitions", rows))
-        _, blocks = longs_of(self._data, self._text("blocks", rows))
+        bounds, partitions = lists["partitions"]
         return LoadedTotals(
             self._part.rows[rows] + self._begin,
             numbers,
             np.array([_LEVELS[s] for s in numbers["slot_seconds"].tolist()], np.int64),
-            (bounds, partitions, blocks),
+            (bounds, partitions, lists["blocks"][1]),
             table,
         )
 
-    def _groups(self, raw: bytes, rows: NDArray[np.int64], contents: Contents) -> NDArray[np.int32]:
-        known: dict[bytes, int] = {}
-        groups = []
-        column = self._text("dimensions", rows)
-        for row, (start, length) in enumerate(_places(column)):
-            encoded = raw[start : start + length]
-            group = known.get(encoded)
-            if group is None:
-                one = Text(column.starts[row : row + 1], column.lengths[row : row + 1])
-                names = texts_of(self._data, one)[1]
-                group = known[encoded] = contents.groups.number(
-                    tuple(raw[start : start + length].decode() for start, length in _places(names))
-                )
-            groups.append(group)
-        return np.array(groups, np.int32)
-
-    def _spans(self, raw: bytes, rows: NDArray[np.int64], contents: Contents) -> tuple[Spans, ...]:
-        width = len(contents.labels)
+    def _spans(
+        self, rows: NDArray[np.int64], lists: Lists, encoded: SignalNumbers
+    ) -> tuple[Spans, ...]:
+        width = len(encoded.labels)
         if not width:
             return ()
-        sizes = longs_of(self._data, self._text("label_counts", rows))[1].reshape(-1, width)
-        owners = np.repeat(np.tile(np.arange(width), len(rows)), sizes.reshape(-1))
-        labels = longs_of(self._data, self._text("labels", rows))[1]
-        counts = longs_of(self._data, self._text("counts", rows))[1]
-        of_row = np.repeat(np.arange(len(rows)), sizes.sum(axis=1))
-        bounds, texts = texts_of(self._data, self._text("texts", rows))
-        named = [raw[start : start + length] for start, length in _places(texts)]
+        sizes = lists["label_counts"][1].reshape(-1, width)
         spans = []
-        for k, known in enumerate(contents.labels):
-            mine = owners == k
-            if isinstance(known, BinLabels):
-                found = known.columns(labels[mine])
+        for k, (labels, texts) in enumerate(zip(encoded.labels, encoded.texts, strict=True)):
+            mine = np.ascontiguousarray(sizes[:, k])
+            total = int(mine.sum())
+            found, counts = np.empty(total, np.int64), np.empty(total, np.int64)
+            kernel.pick_lists(sizes, k, lists["labels"][1], lists["counts"][1], found, counts)
+            if isinstance(labels, BinLabels):
+                numbers = labels.columns(found)
             else:
-                numbers = np.array([known.number(text) for text in named], np.int32)
-                found = numbers[bounds[of_row[mine]] + labels[mine]]
-            spans.append(Spans.of(sizes[:, k], found.astype(np.uint16), narrowed(counts[mine])))
+                assert texts is not None  # noqa: S101  # a tally has them
+                bounds, of = texts_of(self._data, self._text("texts", rows))
+                at = np.repeat(bounds[:-1], mine) + found
+                numbers = texts.of(self._data, Text(of.starts[at], of.lengths[at]))
+            spans.append(Spans.of(mine, numbers.astype(np.uint16), narrowed(counts)))
         return tuple(spans)
 
 
-def _places(text: Text) -> list[tuple[int, int]]:
-    return list(zip(text.starts.tolist(), text.lengths.tolist(), strict=True))
+def _none(wrong: NDArray[np.bool_], bounds: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each record has no such item."""
+    if not wrong.any():
+        return np.ones(len(bounds) - 1, np.bool_)
+    so_far = np.concatenate([[0], np.cumsum(wrong)])
+    found: NDArray[np.bool_] = so_far[bounds[1:]] == so_far[bounds[:-1]]
+    return found
 
 
 def joined_totals(parts: Sequence[LoadedTotals]) -> LoadedTotals:

@@ -22,10 +22,13 @@ from inferwatch_streams.windows.rows import aggregate_reader
 from inferwatch_streams.windows.store import WindowStore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from inferwatch_streams.signals import Signal
     from inferwatch_streams.windows.reading import Windows
 
 #: Rows of each signal: more than the tables have room for at first, so that they grow.
-ROWS: Final = 100
+ROWS: Final = 70
 #: Counts of one, two, four and eight bytes, as slots keep them.
 COUNTS: Final = (1, 1 << 8, 1 << 16, 1 << 32)
 TEXT: Final = "timeout"
@@ -38,10 +41,12 @@ def rehearse() -> None:
     store = WindowStore()
     journal = Journal(store, registry)
     journal.load(topic, 0)
+    examples = _examples(registry)
+    encoders = {signal.row: Encoder(signal.row, registry) for signal in SIGNALS}
     now_ms = 0
     # Those of a block are folded two blocks later.
     for block, count in enumerate((*COUNTS, 1, 1)):
-        chunk = chunk_of(AGGREGATES.name, _values(block, count, registry))
+        chunk = chunk_of(AGGREGATES.name, _values(examples, block, count, encoders))
         now_ms = 2 * FOLD_AFTER_MS * (1 + block)
         chunk = replace(chunk, timestamps=np.full(len(chunk), now_ms, np.int64))
         parts, bad = reader.read(chunk)
@@ -55,23 +60,35 @@ def rehearse() -> None:
     _ask(store, now_ms)
 
 
-def _values(block: int, count: int, registry: PinnedRegistry) -> list[bytes]:
-    encoders = {signal.row: Encoder(signal.row, registry) for signal in SIGNALS}
+def _examples(registry: PinnedRegistry) -> list[tuple[Signal, dict[str, Any]]]:
+    """Rows of each signal, but for what says when they were and what they count."""
+    of_row = {signal.row: signal for signal in SIGNALS}
+    return [
+        (of_row[row], decode(value, registry))
+        for value, row in zip(
+            example_values(AGGREGATES, ROWS),
+            (row for row in AGGREGATES.schemas for _ in range(ROWS)),
+            strict=True,
+        )
+    ]
+
+
+def _values(
+    examples: list[tuple[Signal, dict[str, Any]]],
+    block: int,
+    count: int,
+    encoders: Mapping[str, Encoder],
+) -> list[bytes]:
     values = []
-    for value, row in zip(
-        example_values(AGGREGATES, ROWS),
-        (row for row in AGGREGATES.schemas for _ in range(ROWS)),
-        strict=True,
-    ):
-        signal = next(signal for signal in SIGNALS if signal.row == row)
+    for signal, example in examples:
         record: dict[str, Any] = {
-            **decode(value, registry), "signal": signal.name, "window_seconds": WINDOW_SECONDS,
+            **example, "signal": signal.name, "window_seconds": WINDOW_SECONDS,
             "window_start": 2 * FOLD_AFTER_MS * (1 + block) // WINDOW_MS * WINDOW_MS,
             "topic_id": "", "partition": 0, "block": block,
             **{each.counts: [count] for each in layout_of(signal).counts},
             **{each.labels: [TEXT] for each in layout_of(signal).counts if each.text},
         }  # fmt: skip
-        values.append(encoders[row].encode(record))
+        values.append(encoders[signal.row].encode(record))
     return values
 
 
