@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from inferwatch_clickhouse.settings import ClickHouseSettings
 from inferwatch_clickhouse.sink.settings import SinkSettings
 from inferwatch_schemas.kafka import KafkaSettings
-from inferwatch_streams.incidents.policy import Policy
-from inferwatch_streams.incidents.policy_file import actions_of, read_policy
+from inferwatch_streams.incidents.reloading import PolicyFile
 from inferwatch_streams.incidents.settings import IncidentsSettings
 from inferwatch_streams.notifications.settings import NotificationsSettings
 from inferwatch_streams.rules_worker.settings import RulesSettings
@@ -131,14 +130,13 @@ def _incidents(servers: Servers) -> Make:
     }
     if servers.registry_url is not None:
         environment["INFERWATCH_REGISTRY_URL"] = servers.registry_url
-    policy, file = (Policy(), None) if settings.file is None else read_policy(settings.file)
-    actions = actions_of(policy, file, environment)
+    file = PolicyFile(settings.file, environment)
 
     def make() -> Made:
         from inferwatch.response_actions.windows import meter  # noqa: PLC0415  # as said above
         from inferwatch_streams.incidents import factory  # noqa: PLC0415  # likewise
 
-        app = factory.create_app(settings, policy, actions, meter(environment))
+        app = factory.create_app(settings, file, meter(environment))
         # Its records come one by one, decoded by fastavro: nothing is compiled for it.
         return Made(app, lambda: None)
 

@@ -149,17 +149,18 @@ class Metering:
         operation = self._operations(call.operation)
         provider = self._providers(call.provider or "")
         error = self._errors(call.error_type) if call.error_type else ""
-        if call.error_type in BLOCKED:
+        blocked = call.error_type in BLOCKED
+        if blocked:
             metrics.calls_blocked.labels(model, call.error_type).inc()
         if call.duration_seconds is not None:
-            if call.error_type not in BLOCKED:
+            if not blocked:
                 metrics.duration.labels(self._endpoints(call.endpoint), model).observe(
                     call.duration_seconds
                 )
             metrics.operation_duration.labels(operation, provider, model, error).observe(
                 call.duration_seconds
             )
-        if call.time_to_first_token_seconds is not None:
+        if call.time_to_first_token_seconds is not None and not blocked:
             metrics.first_token.labels(operation, provider, model).observe(
                 call.time_to_first_token_seconds
             )

@@ -158,15 +158,15 @@ class ClickHouse:
             # Given as data of a command, the driver would decode the body and look for SQL in it,
             # which takes longer than all else that is done with the records. Without a table it
             # sends the statement as it is.
-            # What comes in pieces, no one joins; sent again by the driver itself, it would lack
-            # its statement and be refused. Of unknown length, each piece would be copied twice to
-            # be framed.
+            # What comes in pieces, no one joins. Of unknown length, each would be copied twice to
+            # be framed. What is sent again, as after a redirect, has to be whole again: the server
+            # would wait for the length that it was told.
             pieces = (sql.encode() + b"\n", *body)
             length = sum(memoryview(piece).nbytes for piece in pieces)
-            statement = (piece for piece in pieces)
             self._connected().raw_insert(
                 "",
-                insert_block=cast("Generator[bytes, None, None]", statement),
+                # The driver asks for less than it says: for bytes, as often as it sends them.
+                insert_block=cast("Generator[bytes, None, None]", pieces),
                 settings=_INSERT,
                 transport_settings={"Content-Length": str(length)},
             )

@@ -1,11 +1,14 @@
 """Migrations against ClickHouse: at once, half done, ahead, failing; and the client's errors."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from avro_rows import store
 
 from inferwatch.embedded.clickhouse import EmbeddedClickHouse
 from inferwatch_clickhouse import migrate
@@ -94,6 +97,44 @@ def test_a_table_that_lacks_a_column_is_named(server: ClickHouseSettings) -> Non
     migrate.migrate(settings)
     with pytest.raises(ClickHouseRefusedError, match="lacks later; run: inferwatch migrate"):
         ClickHouse(settings).insert_avro("exposures_stored", ["user_id", "later"], [b""])
+
+
+@pytest.fixture
+def proxy(server: ClickHouseSettings) -> Iterator[str]:
+    """Yield the address of what sends everybody to the server."""
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            """Name the server."""
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(307)
+            self.send_header("Location", server.url + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as running:
+        running.daemon_threads = True
+        running.block_on_close = False
+        serving = threading.Thread(target=running.serve_forever, args=[0.01])
+        serving.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        serving.join()
+
+
+def test_an_insert_that_is_redirected_arrives_whole(server: ClickHouseSettings, proxy: str) -> None:
+    """Its length was told, so the server would wait for what is not sent again."""
+    settings = replace(server, database="redirected")
+    migrate.migrate(settings)
+    redirected = ClickHouse(replace(settings, url=proxy, answer_seconds=5))
+    store(redirected, "exposure", [{"user_id": "u", "kafka_offset": offset} for offset in range(3)])
+    redirected.close()
+    assert ClickHouse(settings).query("SELECT count() FROM exposures_stored") == [(3,)]
 
 
 def test_a_connection_is_made_again_after_clickhouse_was_away(tmp_path: Path) -> None:

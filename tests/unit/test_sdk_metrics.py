@@ -71,7 +71,11 @@ def test_blocked_calls_are_counted_by_reason() -> None:
     """Those that a control stopped, and no other failure."""
     metering, registry = metered()
     errors = ["circuit_open", "circuit_open", "load_shed", "timeout", None]
-    metering.count([Ended(error=error) for error in errors], [], 0.0, 0, 0)
+    calls = [Ended(error=error) for error in errors]
+    for call in calls:
+        # Of a fallback that streams, where a control stopped the call.
+        call.time_to_first_token_seconds = 0.1
+    metering.count(calls, [], 0.0, 0, 0)
     counted = [
         registry.get_sample_value(
             "inferwatch_sdk_calls_blocked_total", {"model": "m", "reason": reason}
@@ -81,6 +85,13 @@ def test_blocked_calls_are_counted_by_reason() -> None:
     assert counted == [2, 1, None]
     labels = {"endpoint": "/v1/chat", "model": "m"}
     assert registry.get_sample_value("ai_request_duration_seconds_count", labels) == 2
+    (first_tokens,) = (
+        sample.value
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name == "gen_ai_server_time_to_first_token_seconds_count"
+    )
+    assert first_tokens == 2
 
 
 def test_the_metrics_are_those_of_the_guide_and_opentelemetry() -> None:

@@ -19,10 +19,8 @@ from inferwatch_streams.leading.assignor import OneLeader
 from inferwatch_streams.leading.state_topic import StateTopic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from inferwatch_streams.incidents.policy import Policy
-    from inferwatch_streams.incidents.response_action import Meter, ResponseAction
+    from inferwatch_streams.incidents.reloading import PolicyFile
+    from inferwatch_streams.incidents.response_action import Meter
     from inferwatch_streams.incidents.settings import IncidentsSettings
     from inferwatch_streams.leading.record_processor import RecordProcessor
 
@@ -54,17 +52,13 @@ class IncidentsApp(faust.App):
 
 
 def create_app(
-    settings: IncidentsSettings,
-    policy: Policy,
-    actions: Mapping[str, ResponseAction],
-    meter: Meter | None = None,
+    settings: IncidentsSettings, file: PolicyFile, meter: Meter | None = None
 ) -> IncidentsApp:
     """The incidents as a Faust app, not started.
 
     Args:
         settings: How to reach the brokers, and how often things are done.
-        policy: What is decided in advance.
-        actions: Of the policy, by name.
+        file: What is decided in advance.
         meter: Measures what actions are to bring down.
 
     Raises:
@@ -91,9 +85,10 @@ def create_app(
     role = IncidentsRole(
         settings=settings,
         registry=registry,
-        policy=policy,
+        policy=file.decided.policy,
         topic=app.incidents,
-        runner=Runner(actions, meter),
+        runner=Runner(file.decided.actions, meter),
+        look=file.look,
     )
     app.role = role
     app.processor = role.processor

@@ -35,6 +35,10 @@ class Ledger:
         self._unsettled: set[str] = set()
         self.incidents = Incidents(policy)
 
+    def change(self, policy: Policy) -> None:
+        """Go on by another policy; what was decided by the former one stays."""
+        self._policy = self.incidents.policy = policy
+
     async def take_over(self) -> None:
         """Forget all, claim the topic, and read it.
 

@@ -38,6 +38,7 @@ LEFT_ALONE = Gauge(
     "inferwatch_response_actions_left_alone",
     "Attempts that did not answer in time and have not ended yet.",
 )
+RELOADS = Counter("inferwatch_incidents_reloads", "Reloads of the file of incidents.", ["outcome"])
 FAILURES = Counter(
     "inferwatch_incident_failures", "Rounds of the responder that failed for an unforeseen reason."
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from inferwatch_streams.incidents.incident import ActionState, Incident
     from inferwatch_streams.incidents.ledger import Ledger
     from inferwatch_streams.incidents.policy import Action, Policy
+    from inferwatch_streams.incidents.reloading import Decided
     from inferwatch_streams.incidents.runner import Runner
 
 log = structlog.get_logger(__name__)
@@ -88,6 +89,11 @@ class Responder:
     def _measured_in_vain(self, incident: Incident, step: Step) -> bool:
         again = self._measure_again.get(incident.incident_id, 0)
         return step is Step.CHECK and self._now() < again
+
+    def change(self, decided: Decided) -> None:
+        """Go on by another policy and with its actions; what runs goes on as it began."""
+        self._policy = decided.policy
+        self._runner.change(decided.actions)
 
     def stop(self) -> None:
         """Let everything go: what runs, runs on in its thread, and is found as running."""
@@ -232,11 +238,10 @@ class Responder:
         if value is None:
             self._measure_again[incident.incident_id] = self._now() + MEASURE_AGAIN
             return
-        name = configured.name
         await self._record(
             incident,
-            name,
-            lambda now: responding.checked(self._policy, now, name, self._now(), value),
+            configured.name,
+            lambda now: responding.checked(configured, now, self._now(), value),
         )
 
     async def _record(

@@ -21,7 +21,7 @@ from inferwatch_streams.incidents.timeline import SELF
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from inferwatch_streams.incidents.policy import Policy
+    from inferwatch_streams.incidents.policy import Action, Policy
 
 HOUR_MICROS: Final = 60 * 60 * 1_000_000
 
@@ -104,9 +104,10 @@ def ended(  # noqa: PLR0913  # a result has so many parts
     )  # fmt: skip
 
 
-def checked(policy: Policy, incident: Incident, name: str, at: int, after: float) -> Incident:
+def checked(configured: Action, incident: Incident, at: int, after: float) -> Incident:
     """It was measured whether it helped; where it did not and can be undone, that begins."""
-    action, configured = incident.action(name), policy.actions[name]
+    name = configured.name
+    action = incident.action(name)
     before = None if action is None else action.value_before
     if action is None or before is None:
         return incident

@@ -12,6 +12,7 @@ from inferwatch_schemas.errors import SchemasError
 from inferwatch_schemas.topics import ALERTS, COMMANDS
 from inferwatch_streams.alerts.alert import SEVERITIES, Alert
 from inferwatch_streams.commands.command import ACTIONS, Command
+from inferwatch_streams.daemon_thread import in_daemon_thread
 from inferwatch_streams.errors import LeadingError, MatcherError
 from inferwatch_streams.incidents import metrics
 from inferwatch_streams.incidents.alert_log import alerts_before
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from inferwatch_schemas.columnar.chunk import Assignment, TopicPartition
     from inferwatch_schemas.registry import Registry
     from inferwatch_streams.incidents.policy import Policy
+    from inferwatch_streams.incidents.reloading import Decided
     from inferwatch_streams.incidents.runner import Runner
     from inferwatch_streams.incidents.settings import IncidentsSettings
     from inferwatch_streams.leading.record_processor import TakenRecord
@@ -37,6 +39,7 @@ SECOND: Final = 1_000_000
 ALERTS_AT: Final = (ALERTS.name, 0)
 COMMANDS_AT: Final = (COMMANDS.name, 0)
 REMOVE_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 2.0
 
 
 class IncidentsRole:
@@ -55,6 +58,7 @@ class IncidentsRole:
         policy: Policy,
         topic: StateTopic,
         runner: Runner,
+        look: Callable[[], Decided | None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare.
@@ -65,6 +69,7 @@ class IncidentsRole:
             policy: What is decided in advance.
             topic: The incidents' topic.
             runner: Runs actions.
+            look: Says in a thread what is decided otherwise since it was called last, if anything.
             clock: Seconds since 1970.
         """
         self._settings = settings
@@ -76,6 +81,9 @@ class IncidentsRole:
         self._taken: dict[TopicPartition, int] = {}
         self._caught_up_at: dict[TopicPartition, int] = {}
         self._remove_due = 0.0
+        self._look = look
+        self._looking: asyncio.Future[Decided | None] | None = None
+        self._look_due = 0.0
         self.responder = Responder(policy, self._ledger, runner, self._lock, self._now)
         self.processor = RecordProcessor(
             settings.kafka, registry, [ALERTS.name, COMMANDS.name], self, fenced=[ALERTS.name]
@@ -158,6 +166,7 @@ class IncidentsRole:
 
     async def act(self) -> None:
         """Whatever is due; to be called each ``tick_seconds``."""
+        await self._go_by_the_file()
         if not self.processor.assigned:
             # Another leads: what was begun here is its to judge.
             self.responder.stop()
@@ -178,6 +187,21 @@ class IncidentsRole:
             self.processor.begin_anew(error)
         except SchemasError as error:
             log.warning("incidents wait for Kafka", error=str(error))
+
+    async def _go_by_the_file(self) -> None:
+        """Go on by another policy, where its file says so now; who stands by does likewise."""
+        if self._looking is None and time.monotonic() >= self._look_due:
+            self._look_due = time.monotonic() + LOOK_SECONDS
+            self._looking = in_daemon_thread("policy", self._look)
+        # Not awaited: making a team's own action may take long, or for ever.
+        if self._looking is None or not self._looking.done():
+            return
+        looked, self._looking = self._looking, None
+        decided = looked.result()
+        if decided is not None:
+            async with self._lock:
+                self._ledger.change(decided.policy)
+                self.responder.change(decided)
 
     def _caught_up(self) -> bool:
         return all(

@@ -87,6 +87,10 @@ class Runner:
         self._sleep = sleep
         self._left_alone: Counter[str] = Counter()
 
+    def change(self, actions: Mapping[str, ResponseAction]) -> None:
+        """Run others from now on; what runs goes on as it began."""
+        self._actions = actions
+
     def action(self, name: str) -> ResponseAction | None:
         """An action by its name."""
         return self._actions.get(name)
