@@ -74,7 +74,7 @@ class Loads:
         load.rows += len(part.rows)
         self.size += len(block)
         tp = (chunk.topic, chunk.partition)
-        offsets = chunk.offsets[part.rows]
+        offsets = part.of(chunk.offsets)
         first, _ = load.offsets.get(tp, (int(offsets[0]), 0))
         load.offsets[tp] = (first, int(offsets[-1]))
 

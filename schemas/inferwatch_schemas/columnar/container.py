@@ -63,12 +63,12 @@ def header(writer: Schema, topic_id: str) -> tuple[bytes, bytes]:
 
 def block(chunk: Chunk, part: Part, sync: bytes) -> memoryview:
     """One container block with the rows of a part, in one piece of memory."""
-    begins = chunk.value_starts[part.rows] + PREFIX.size
-    ends = chunk.value_ends[part.rows]
+    begins = part.of(chunk.value_starts) + PREFIX.size
+    ends = part.of(chunk.value_ends)
     room = int((ends - begins).sum()) + ORIGIN_BYTES * len(begins)
     out = np.empty(COUNT_BYTES + room + len(sync), np.uint8)
     size = framing.append_origin(
-        chunk.data, begins, ends, chunk.offsets[part.rows], chunk.partition, out[COUNT_BYTES:]
+        chunk.data, begins, ends, part.of(chunk.offsets), chunk.partition, out[COUNT_BYTES:]
     )
     # The numbers of records and bytes stand before them, right up to the first record.
     counts = np.empty(COUNT_BYTES, np.uint8)

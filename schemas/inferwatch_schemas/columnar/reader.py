@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -90,6 +90,10 @@ class Part:
     writer: Schema
     rows: NDArray[np.int64]
     columns: Mapping[str, Text | Numbers]
+
+    def of(self, column: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What a column of the chunk has for these records: itself where they are all of them."""
+        return column if len(self.rows) == len(column) else column[self.rows]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,8 +212,9 @@ class ChunkReader:
         ids = self._ids(chunk)
         parts: list[Part] = []
         bad: list[BadRecord] = []
-        for schema_id in _distinct(ids):
-            rows = np.flatnonzero(ids == schema_id)
+        distinct = _distinct(ids)
+        for schema_id in distinct:
+            rows = np.arange(len(ids)) if len(distinct) == 1 else np.flatnonzero(ids == schema_id)
             if schema_id < 0:
                 bad.extend(self._framing(chunk, int(row), schema_id) for row in rows)
                 continue
@@ -285,11 +290,12 @@ class ChunkReader:
         bad: list[BadRecord],
     ) -> Part:
         wanted, program = self._wanted[compiled.name], compiled.program
+        every = Part(compiled.name, schema_id, compiled.writer, rows, {})
         columns = _Columns.nulls(wanted, len(rows))
         errors = np.zeros(len(rows), np.int64)
         error_fields = np.zeros(len(rows), np.int64)
         kernel.read_records(
-            chunk.data, chunk.value_starts[rows] + PREFIX.size, chunk.value_ends[rows],
+            chunk.data, every.of(chunk.value_starts) + PREFIX.size, every.of(chunk.value_ends),
             program.code, program.minimum, program.maximum,
             columns.longs, columns.doubles, columns.starts, columns.lengths,
             columns.long_valid, columns.double_valid, errors, error_fields,
@@ -306,7 +312,7 @@ class ChunkReader:
                 reason, detail = reasons.of_fault(int(errors[row]), field)
                 bad.append(BadRecord(int(rows[row]), reason, detail, schema_id))
         found = {want.name: columns.column(want, good) for want in wanted}
-        return Part(compiled.name, schema_id, compiled.writer, rows[good], found)
+        return replace(every, rows=rows[good], columns=found)
 
 
 def _record_name(schema: Any) -> str:
