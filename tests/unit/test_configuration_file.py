@@ -83,6 +83,15 @@ def test_what_holds_itself_or_has_no_end_is_refused(text: str) -> None:
     assert refusal(text).startswith("r.yaml: is no YAML: ")
 
 
+@pytest.mark.parametrize("end", ["", "\n"])
+@pytest.mark.parametrize(
+    "value", ["!!bool x", "!!timestamp z", "!!int ''", "2001-99-99", "1" + ":59" * 300 + ".5"]
+)
+def test_a_value_that_does_not_fit_its_type_is_refused(value: str, end: str) -> None:
+    """Of each, PyYAML raises an error of another kind."""
+    assert refusal(f"a: {value}{end}").startswith("r.yaml: is no YAML: ")
+
+
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """It is absent, or no text."""
     with pytest.raises(ConfigurationError, match="cannot be read"):

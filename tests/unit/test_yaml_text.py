@@ -74,3 +74,9 @@ def test_what_is_wrong_is_told_in_the_words_of_pyyaml() -> None:
     """Those of libyaml are others."""
     with pytest.raises(yaml.MarkedYAMLError, match="could not find expected ':'"):
         yaml_text.read("a:\n- b\nc\n- d: 1\n")
+
+
+def test_a_mark_within_the_text_is_read_as_pyyaml_reads_it() -> None:
+    """Where files were put together one may stand; at the begin it stands for nothing."""
+    assert yaml_text.read("\ufeffa: 1\n")[1] == {"a": 1}
+    assert yaml_text.read("a: [1,\n\ufeff 2]\n")[1] == {"a": [1, "\ufeff 2"]}

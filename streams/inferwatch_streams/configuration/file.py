@@ -77,7 +77,7 @@ class ConfigurationFile:
             raise ConfigurationError(
                 f"{name}:{1 if mark is None else mark.line + 1}: {error.problem or error}"
             ) from error
-        except (yaml.YAMLError, ValueError, IndexError, RecursionError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{name}: is no YAML: {error}") from error
         self.refuse(self._wrong)
         if _fulfils(schema, self.data):

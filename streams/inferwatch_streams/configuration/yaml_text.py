@@ -10,21 +10,23 @@ from yaml.composer import Composer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_MARK: Final = "\ufeff"
+
 
 def read(text: str) -> tuple[yaml.Node | None, Any]:
     """A text as nodes and as data; None where it is empty.
 
     Raises:
         yaml.YAMLError: It is no YAML.
-        ValueError: It holds a date or a number that is none.
-        IndexError: It holds a number of no digits at all.
+        ValueError: It holds a date, a number or the like that is none.
         RecursionError: It is nested too deeply.
     """
-    # Of an empty value at the very end libyaml says that it is on the line after.
-    if _FAST is not None and text.endswith("\n"):
+    # Of an empty value at the very end libyaml says that it is on the line after, and it passes
+    # over a byte order mark also within the text, as of files that were put together.
+    if _FAST is not None and text.endswith("\n") and _MARK not in text[1:]:
         try:
             return _loaded(_FAST(text))
-        except (yaml.YAMLError, ValueError, IndexError):
+        except (yaml.YAMLError, ValueError):
             # PyYAML's own reader says more, and in the words that people know.
             pass
     return _loaded(yaml.SafeLoader(text))
@@ -34,6 +36,9 @@ def _loaded(loader: Any) -> tuple[yaml.Node | None, Any]:
     try:
         node = loader.get_single_node()
         return node, None if node is None else loader.construct_document(node)
+    except (AttributeError, LookupError, OverflowError) as error:
+        # PyYAML's constructors take for granted that a tag fits: of "!!bool x" they raise KeyError.
+        raise ValueError(f"a value does not fit its type: {error}") from error
     finally:
         loader.dispose()
 
