@@ -5,6 +5,7 @@ import uuid
 from dataclasses import replace
 
 import pytest
+from confluent_kafka.admin import AdminClient
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -16,6 +17,7 @@ from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import AGGREGATES, TOTALS
 from inferwatch_streams.errors import SupersededError
+from inferwatch_streams.leading.partition_log import end_of
 from inferwatch_streams.rules_worker import keeping, loading_ahead, totals_reading
 from inferwatch_streams.rules_worker.keeping import WindowKeeper
 from inferwatch_streams.rules_worker.loading_ahead import LoadingAhead
@@ -34,10 +36,11 @@ def keeper(bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch) -> WindowKee
     topic = replace(TOTALS, name=f"contract.{uuid.uuid4().hex}")
     for module in (keeping, totals_reading, loading_ahead):
         monkeypatch.setattr(module, "TOTALS", topic)
-    kafka = KafkaSettings(bootstrap_servers)
-    TopicAdmin(kafka).create([topic])
     # Any topic that is there.
-    monkeypatch.setattr(loading_ahead, "AGGREGATES", topic)
+    aggregates = replace(TOTALS, name=f"contract.{uuid.uuid4().hex}")
+    monkeypatch.setattr(loading_ahead, "AGGREGATES", aggregates)
+    kafka = KafkaSettings(bootstrap_servers)
+    TopicAdmin(kafka).create([topic, aggregates])
     return WindowKeeper(kafka, PinnedRegistry(), Emitter(kafka, "test"), SECONDS)
 
 
@@ -148,6 +151,33 @@ def test_of_another_topic_nothing_is_taken(keeper: WindowKeeper) -> None:
             await keeper.load({ROWS: Assignment("another", 0, 0)}, 1)
         assert said[-1]["ahead"] is False
         assert keeper.windows.topic_id == "another"
+
+    asyncio.run(case())
+
+
+def test_of_totals_that_were_created_again_nothing_is_taken(
+    keeper: WindowKeeper, bootstrap_servers: str
+) -> None:
+    """Also where as many were written as there had been."""
+    kafka, totals = KafkaSettings(bootstrap_servers), keeping.TOTALS
+    at, admin = assigned(kafka), TopicAdmin(kafka)
+    starting = WindowKeeper(kafka, PinnedRegistry(), Emitter(kafka, "starting"), SECONDS)
+
+    async def case() -> None:
+        await write(keeper, at, 1)
+        with capture_logs() as said:
+            starting.load_ahead()
+            await told(said, "totals loaded ahead")
+        end = end_of(kafka, totals.name, SECONDS)
+        deleting = AdminClient(kafka.confluent())
+        deleting.delete_topics([totals.name])[totals.name].result(SECONDS)
+        wait_until(lambda: admin.ids([totals.name]), lambda ids: not ids, seconds=SECONDS)
+        admin.create([totals])
+        wait_until(lambda: admin.ids([totals.name]), bool, seconds=SECONDS)
+        again = WindowKeeper(kafka, PinnedRegistry(), Emitter(kafka, "again"), SECONDS)
+        await write(again, at, 2)
+        assert end_of(kafka, totals.name, SECONDS) == end
+        assert await starting.load(at, 3) == 2000
 
     asyncio.run(case())
 
