@@ -1,8 +1,11 @@
 """The windows of the rules on a real broker: what one worker wrote down, the next one knows."""
 
 import asyncio
+import gc
 import uuid
+import weakref
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -21,6 +24,7 @@ from inferwatch_streams.leading.partition_log import end_of
 from inferwatch_streams.rules_worker import keeping, loading_ahead, totals_reading
 from inferwatch_streams.rules_worker.keeping import WindowKeeper
 from inferwatch_streams.rules_worker.loading_ahead import LoadingAhead
+from inferwatch_streams.rules_worker.totals_reading import LoadedWindows, load_windows
 from inferwatch_streams.transport.rehearsal import chunk_of
 from inferwatch_streams.windows.rows import aggregate_reader
 from tests.contract.pipeline import wait_until
@@ -82,6 +86,21 @@ def test_the_next_one_goes_on_where_the_last_one_was(keeper: WindowKeeper) -> No
         assert keeper.windows is not first
 
     asyncio.run(case())
+
+
+def test_windows_are_let_go_of_before_others_are_loaded(
+    keeper: WindowKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that begins anew does not hold them twice."""
+    old = weakref.ref(keeper.windows)
+
+    def load(*asked: Any) -> LoadedWindows:
+        gc.collect()
+        assert old() is None
+        return load_windows(*asked)
+
+    monkeypatch.setattr(keeping, "load_windows", load)
+    assert asyncio.run(keeper.load(ASSIGNED, 1)) is None
 
 
 def test_what_was_not_written_makes_it_begin_anew(
