@@ -219,3 +219,23 @@ def test_a_broker_that_is_away_is_told() -> None:
         ahead.start()
         assert ahead.take("id") is None
     assert said[-1]["event"].startswith("totals not loaded ahead")
+
+
+def test_whatever_goes_wrong_ahead_stands_in_the_log(
+    keeper: WindowKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not in a traceback of a thread, on standard error; the totals are loaded later."""
+
+    def fail(*_: Any) -> LoadedWindows:
+        raise EOFError
+
+    monkeypatch.setattr(loading_ahead, "load_windows", fail)
+
+    async def case() -> None:
+        with capture_logs() as said:
+            keeper.load_ahead()
+            assert await keeper.load(ASSIGNED, 1) is None
+        assert [each["log_level"] for each in said] == ["error", "info"]
+        assert said[0]["event"] == loading_ahead.NOT_LOADED
+
+    asyncio.run(case())

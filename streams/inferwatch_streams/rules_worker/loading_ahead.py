@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 #: For so long it is kept. Who does not lead by then stands by, and does so without hundreds of
 #: megabytes that grow old.
 KEPT_SECONDS: Final = 30.0
+NOT_LOADED: Final = "totals not loaded ahead; it is done when this worker leads"
 
 
 class LoadingAhead:
@@ -69,7 +70,10 @@ class LoadingAhead:
         try:
             self._load()
         except (SchemasError, LeadingError) as error:
-            log.info("totals not loaded ahead; it is done when this worker leads", error=str(error))
+            log.info(NOT_LOADED, error=str(error))
+        except Exception:
+            # As of compiled code that is broken, which the warm-up mends; what stays is met again.
+            log.exception(NOT_LOADED)
         finally:
             self._done.set()
         if not self._wanted.wait(self._kept_seconds):
