@@ -57,6 +57,15 @@ def test_a_field_given_twice_is_told() -> None:
     assert refusal("rules: []\nrules: []\n") == "r.yaml:2: rules: is given twice"
 
 
+def test_a_merged_field_may_be_replaced() -> None:
+    """Which is what merging is for; one that is written twice is told as ever."""
+    text = "rules:\n- &a {name: a, for: 1}\n- <<: *a\n  name: b\n"
+    file = ConfigurationFile("r.yaml", text, SCHEMA)
+    assert file.data["rules"][1] == {"name": "b", "for": 1}
+    assert file.line(("rules", 1, "name")) == 4
+    assert refusal(text + "  name: c\n") == "r.yaml:5: rules[1].name: is given twice"
+
+
 @pytest.mark.parametrize("text", ["rules: [", "a: b: c", "\t- x", "rules: !!python/object:os {}"])
 def test_what_is_no_yaml_is_told(text: str) -> None:
     """With the line where it ends to be."""
@@ -72,6 +81,9 @@ def test_aliases_of_aliases_are_refused() -> None:
     """A small file that unfolds to billions of fields."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    assert "more than" in refusal("\n".join(lines))
+    lines = ["a0: &a0 {x: 1}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 9)]
     assert "more than" in refusal("\n".join(lines))
 
 
