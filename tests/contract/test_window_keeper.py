@@ -1,10 +1,14 @@
 """The windows of the rules on a real broker: what one worker wrote down, the next one knows."""
 
 import asyncio
+import gc
 import uuid
+import weakref
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -16,9 +20,11 @@ from inferwatch_schemas.kafka import KafkaSettings
 from inferwatch_schemas.registry import PinnedRegistry
 from inferwatch_schemas.topics import AGGREGATES, TOTALS
 from inferwatch_streams.errors import SupersededError
+from inferwatch_streams.leading.partition_log import end_of
 from inferwatch_streams.rules_worker import keeping, loading_ahead, totals_reading
 from inferwatch_streams.rules_worker.keeping import WindowKeeper
 from inferwatch_streams.rules_worker.loading_ahead import LoadingAhead
+from inferwatch_streams.rules_worker.totals_reading import LoadedWindows, load_windows
 from inferwatch_streams.transport.rehearsal import chunk_of
 from inferwatch_streams.windows.rows import aggregate_reader
 from tests.contract.pipeline import wait_until
@@ -34,10 +40,11 @@ def keeper(bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch) -> WindowKee
     topic = replace(TOTALS, name=f"contract.{uuid.uuid4().hex}")
     for module in (keeping, totals_reading, loading_ahead):
         monkeypatch.setattr(module, "TOTALS", topic)
-    kafka = KafkaSettings(bootstrap_servers)
-    TopicAdmin(kafka).create([topic])
     # Any topic that is there.
-    monkeypatch.setattr(loading_ahead, "AGGREGATES", topic)
+    aggregates = replace(TOTALS, name=f"contract.{uuid.uuid4().hex}")
+    monkeypatch.setattr(loading_ahead, "AGGREGATES", aggregates)
+    kafka = KafkaSettings(bootstrap_servers)
+    TopicAdmin(kafka).create([topic, aggregates])
     return WindowKeeper(kafka, PinnedRegistry(), Emitter(kafka, "test"), SECONDS)
 
 
@@ -79,6 +86,21 @@ def test_the_next_one_goes_on_where_the_last_one_was(keeper: WindowKeeper) -> No
         assert keeper.windows is not first
 
     asyncio.run(case())
+
+
+def test_windows_are_let_go_of_before_others_are_loaded(
+    keeper: WindowKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that begins anew does not hold them twice."""
+    old = weakref.ref(keeper.windows)
+
+    def load(*asked: Any) -> LoadedWindows:
+        gc.collect()
+        assert old() is None
+        return load_windows(*asked)
+
+    monkeypatch.setattr(keeping, "load_windows", load)
+    assert asyncio.run(keeper.load(ASSIGNED, 1)) is None
 
 
 def test_what_was_not_written_makes_it_begin_anew(
@@ -152,6 +174,33 @@ def test_of_another_topic_nothing_is_taken(keeper: WindowKeeper) -> None:
     asyncio.run(case())
 
 
+def test_of_totals_that_were_created_again_nothing_is_taken(
+    keeper: WindowKeeper, bootstrap_servers: str
+) -> None:
+    """Also where as many were written as there had been."""
+    kafka, totals = KafkaSettings(bootstrap_servers), keeping.TOTALS
+    at, admin = assigned(kafka), TopicAdmin(kafka)
+    starting = WindowKeeper(kafka, PinnedRegistry(), Emitter(kafka, "starting"), SECONDS)
+
+    async def case() -> None:
+        await write(keeper, at, 1)
+        with capture_logs() as said:
+            starting.load_ahead()
+            await told(said, "totals loaded ahead")
+        end = end_of(kafka, totals.name, SECONDS)
+        deleting = AdminClient(kafka.confluent())
+        deleting.delete_topics([totals.name])[totals.name].result(SECONDS)
+        wait_until(lambda: admin.ids([totals.name]), lambda ids: not ids, seconds=SECONDS)
+        admin.create([totals])
+        wait_until(lambda: admin.ids([totals.name]), bool, seconds=SECONDS)
+        again = WindowKeeper(kafka, PinnedRegistry(), Emitter(kafka, "again"), SECONDS)
+        await write(again, at, 2)
+        assert end_of(kafka, totals.name, SECONDS) == end
+        assert await starting.load(at, 3) == 2000
+
+    asyncio.run(case())
+
+
 @pytest.mark.usefixtures("keeper")
 def test_who_stands_by_holds_nothing(bootstrap_servers: str) -> None:
     """What was loaded ahead is let go of after a while."""
@@ -170,3 +219,23 @@ def test_a_broker_that_is_away_is_told() -> None:
         ahead.start()
         assert ahead.take("id") is None
     assert said[-1]["event"].startswith("totals not loaded ahead")
+
+
+def test_whatever_goes_wrong_ahead_stands_in_the_log(
+    keeper: WindowKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not in a traceback of a thread, on standard error; the totals are loaded later."""
+
+    def fail(*_: Any) -> LoadedWindows:
+        raise EOFError
+
+    monkeypatch.setattr(loading_ahead, "load_windows", fail)
+
+    async def case() -> None:
+        with capture_logs() as said:
+            keeper.load_ahead()
+            assert await keeper.load(ASSIGNED, 1) is None
+        assert [each["log_level"] for each in said] == ["error", "info"]
+        assert said[0]["event"] == loading_ahead.NOT_LOADED
+
+    asyncio.run(case())

@@ -57,6 +57,15 @@ def test_a_field_given_twice_is_told() -> None:
     assert refusal("rules: []\nrules: []\n") == "r.yaml:2: rules: is given twice"
 
 
+def test_a_merged_field_may_be_replaced() -> None:
+    """Which is what merging is for; one that is written twice is told as ever."""
+    text = "rules:\n- &a {name: a, for: 1}\n- <<: *a\n  name: b\n"
+    file = ConfigurationFile("r.yaml", text, SCHEMA)
+    assert file.data["rules"][1] == {"name": "b", "for": 1}
+    assert file.line(("rules", 1, "name")) == 4
+    assert refusal(text + "  name: c\n") == "r.yaml:5: rules[1].name: is given twice"
+
+
 @pytest.mark.parametrize("text", ["rules: [", "a: b: c", "\t- x", "rules: !!python/object:os {}"])
 def test_what_is_no_yaml_is_told(text: str) -> None:
     """With the line where it ends to be."""
@@ -73,6 +82,9 @@ def test_aliases_of_aliases_are_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     assert "more than" in refusal("\n".join(lines))
+    lines = ["a0: &a0 {x: 1}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 9)]
+    assert "more than" in refusal("\n".join(lines))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +93,15 @@ def test_aliases_of_aliases_are_refused() -> None:
 def test_what_holds_itself_or_has_no_end_is_refused(text: str) -> None:
     """It would exhaust the stack."""
     assert refusal(text).startswith("r.yaml: is no YAML: ")
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+@pytest.mark.parametrize(
+    "value", ["!!bool x", "!!timestamp z", "!!int ''", "2001-99-99", "1" + ":59" * 300 + ".5"]
+)
+def test_a_value_that_does_not_fit_its_type_is_refused(value: str, end: str) -> None:
+    """Of each, PyYAML raises an error of another kind."""
+    assert refusal(f"a: {value}{end}").startswith("r.yaml: is no YAML: ")
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:

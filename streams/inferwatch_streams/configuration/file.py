@@ -12,7 +12,7 @@ import yaml
 from jsonschema.exceptions import best_match
 
 from inferwatch_streams.configuration.fulfilment import UnknownKeywordError, fulfilment
-from inferwatch_streams.configuration.yaml_text import read
+from inferwatch_streams.configuration.yaml_text import data_of, nodes_of
 from inferwatch_streams.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -69,15 +69,19 @@ class ConfigurationFile:
     def _read(self, text: str, schema: Mapping[str, Any]) -> None:
         name = self.name
         try:
-            node, self.data = read(text)
+            node = nodes_of(text)
+            self.data = None
             if node is not None:
+                # First: what is merged ("<<") becomes a part of the nodes when data is made of
+                # them, beside the keys that replace it, and may be billions of fields.
                 self._mark(node, (), node.start_mark.line + 1)
+                self.data = data_of(node)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise ConfigurationError(
                 f"{name}:{1 if mark is None else mark.line + 1}: {error.problem or error}"
             ) from error
-        except (yaml.YAMLError, ValueError, IndexError, RecursionError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{name}: is no YAML: {error}") from error
         self.refuse(self._wrong)
         if _fulfils(schema, self.data):

@@ -6,34 +6,51 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_MARK: Final = "\ufeff"
 
-def read(text: str) -> tuple[yaml.Node | None, Any]:
-    """A text as nodes and as data; None where it is empty.
+
+def nodes_of(text: str) -> yaml.Node | None:
+    """A text as nodes; None where it is empty.
 
     Raises:
         yaml.YAMLError: It is no YAML.
-        ValueError: It holds a date or a number that is none.
-        IndexError: It holds a number of no digits at all.
         RecursionError: It is nested too deeply.
     """
-    # Of an empty value at the very end libyaml says that it is on the line after.
-    if _FAST is not None and text.endswith("\n"):
+    # Of an empty value at the very end libyaml says that it is on the line after, and it passes
+    # over a byte order mark also within the text, as of files that were put together.
+    if _FAST is not None and text.endswith("\n") and _MARK not in text[1:]:
         try:
-            return _loaded(_FAST(text))
-        except (yaml.YAMLError, ValueError, IndexError):
+            return _composed(_FAST(text))
+        except (yaml.YAMLError, ValueError):
             # PyYAML's own reader says more, and in the words that people know.
             pass
-    return _loaded(yaml.SafeLoader(text))
+    return _composed(yaml.SafeLoader(text))
 
 
-def _loaded(loader: Any) -> tuple[yaml.Node | None, Any]:
+def data_of(node: yaml.Node) -> Any:
+    """What a text says; the nodes are of no use then, for keys that are merged stand in them.
+
+    Raises:
+        yaml.YAMLError: It has a tag that is not YAML's own, or a key that is none.
+        ValueError: It holds a date, a number or the like that is none.
+        RecursionError: It is nested too deeply.
+    """
     try:
-        node = loader.get_single_node()
-        return node, None if node is None else loader.construct_document(node)
+        return SafeConstructor().construct_document(node)
+    except (AttributeError, LookupError, OverflowError) as error:
+        # PyYAML's constructors take for granted that a tag fits: of "!!bool x" they raise KeyError.
+        raise ValueError(f"a value does not fit its type: {error}") from error
+
+
+def _composed(loader: Any) -> yaml.Node | None:
+    try:
+        node: yaml.Node | None = loader.get_single_node()
+        return node
     finally:
         loader.dispose()
 

@@ -87,6 +87,9 @@ class WindowKeeper:
         started = time.monotonic()
         ours = {at[1]: start for at, start in assignments.items() if at[0] == AGGREGATES.name}
         topic_id = next((start.topic_id for start in ours.values()), "")
+        # Hundreds of megabytes, of which there is no need to have twice.
+        self.windows = WindowStore(topic_id)
+        self._journal = Journal(self.windows, self._registry)
         loaded = await in_thread(self._ahead.take, topic_id)
         ahead = loaded is not None
         if loaded is None:

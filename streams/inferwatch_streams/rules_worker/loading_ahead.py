@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 #: For so long it is kept. Who does not lead by then stands by, and does so without hundreds of
 #: megabytes that grow old.
 KEPT_SECONDS: Final = 30.0
+NOT_LOADED: Final = "totals not loaded ahead; it is done when this worker leads"
 
 
 class LoadingAhead:
@@ -54,7 +55,8 @@ class LoadingAhead:
         self._load_seconds = load_seconds
         self._kept_seconds = kept_seconds
         self._thread: threading.Thread | None = None
-        self._loaded: tuple[str, LoadedWindows] | None = None
+        # With the ids of the aggregates and of the totals before they were read.
+        self._loaded: tuple[str, str, LoadedWindows] | None = None
         self._done = threading.Event()
         self._wanted = threading.Event()
 
@@ -68,23 +70,29 @@ class LoadingAhead:
         try:
             self._load()
         except (SchemasError, LeadingError) as error:
-            log.info("totals not loaded ahead; it is done when this worker leads", error=str(error))
+            log.info(NOT_LOADED, error=str(error))
+        except Exception:
+            # As of compiled code that is broken, which the warm-up mends; what stays is met again.
+            log.exception(NOT_LOADED)
         finally:
             self._done.set()
         if not self._wanted.wait(self._kept_seconds):
             self._loaded = None
 
     def _load(self) -> None:
-        ids = TopicAdmin(self._kafka, self._load_seconds).ids([AGGREGATES.name])
-        if (topic_id := ids.get(AGGREGATES.name)) is not None:
+        ids = self._ids(AGGREGATES.name, TOTALS.name)
+        if (topic_id := ids.get(AGGREGATES.name)) is not None and TOTALS.name in ids:
             began = time.monotonic()
             loaded = load_windows(self._kafka, self._registry, topic_id, self._load_seconds)
-            self._loaded = topic_id, loaded
+            self._loaded = topic_id, ids[TOTALS.name], loaded
             log.info(
                 "totals loaded ahead",
                 totals=loaded.records,
                 seconds=round(time.monotonic() - began, 3),
             )
+
+    def _ids(self, *names: str) -> dict[str, str]:
+        return TopicAdmin(self._kafka, self._load_seconds).ids(names)
 
     def join(self, seconds: float) -> None:
         """Wait until the thread has ended: what it loaded was taken, or let go of."""
@@ -108,5 +116,8 @@ class LoadingAhead:
         found, self._loaded = self._loaded, None
         if found is None or found[0] != topic_id:
             return None
-        end = end_of(self._kafka, TOTALS.name, self._load_seconds)
-        return found[1] if end == found[1].end else None
+        _, totals_id, loaded = found
+        if end_of(self._kafka, TOTALS.name, self._load_seconds) != loaded.end:
+            return None
+        # Of totals that were created again, as many may have been written as there were.
+        return loaded if self._ids(TOTALS.name).get(TOTALS.name) == totals_id else None

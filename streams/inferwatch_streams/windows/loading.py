@@ -19,7 +19,7 @@ from inferwatch_streams.windows.horizons import SIZES, WINDOW_MS
 from inferwatch_streams.windows.labels import LEAST_BIN, MOST_BINS, BinLabels
 from inferwatch_streams.windows.numbering import NO_GROUP, SignalNumbers
 from inferwatch_streams.windows.table import Spans, Table, joined, narrowed
-from inferwatch_streams.windows.totals import DOUBLE, Place
+from inferwatch_streams.windows.totals import DOUBLE, OF_SUM, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -150,12 +150,11 @@ class _Reading:
                 self._loaded.unread += (self._part.rows[rows] + self._begin).tolist()
                 continue
             lists = self._lists(rows)
+            for fitting in (self._sized, self._named):
+                rows, lists = self._kept(rows, lists, fitting(rows, lists, known.layout))
             groups = known.groups.of(self._data, self._text("dimensions", rows))
-            good = (groups != NO_GROUP) & self._good(rows, lists, known.layout)
-            if not good.all():
-                self._loaded.unread += (self._part.rows[rows[~good]] + self._begin).tolist()
-                rows, groups = rows[good], groups[good]
-                lists = self._lists(rows)
+            rows, lists = self._kept(rows, lists, groups != NO_GROUP)
+            groups = groups[groups != NO_GROUP]
             if len(rows):
                 found = self._log(rows, groups, lists, known)
                 self._loaded.logs.setdefault(place, []).append(found)
@@ -180,8 +179,17 @@ class _Reading:
     def _lists(self, rows: NDArray[np.int64]) -> Lists:
         return {name: longs_of(self._data, self._text(name, rows)) for name in _LISTS}
 
-    def _good(self, rows: NDArray[np.int64], lists: Lists, layout: Layout) -> NDArray[np.bool_]:
-        """Records that fit the signal as this version knows it, but for their dimensions."""
+    def _kept(
+        self, rows: NDArray[np.int64], lists: Lists, good: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], Lists]:
+        """The good records and their lists; the others count as unread."""
+        if good.all():
+            return rows, lists
+        self._loaded.unread += (self._part.rows[rows[~good]] + self._begin).tolist()
+        return rows[good], self._lists(rows[good])
+
+    def _sized(self, rows: NDArray[np.int64], lists: Lists, layout: Layout) -> NDArray[np.bool_]:
+        """Records whose sizes are those of the signal as this version knows it."""
         good = np.isin(self._numbers["slot_seconds"][rows], list(_LEVELS))
         good &= self._text("values", rows).lengths == len(layout.values) * DOUBLE.itemsize
         widths, sizes = lists["label_counts"]
@@ -193,7 +201,22 @@ class _Reading:
             good &= np.diff(lists[name][0]) == sums[widths[1:]] - sums[widths[:-1]]
         bounds, found = lists["labels"]
         good &= _none((found < LEAST_BIN) | (found >= LEAST_BIN + MOST_BINS), bounds)
-        good &= np.diff(lists["partitions"][0]) == np.diff(lists["blocks"][0])
+        sources = np.diff(lists["partitions"][0])
+        good &= sources == np.diff(lists["blocks"][0])
+        # A row is of one block.
+        good &= (sources == 1) | (self._numbers["version"][rows] == OF_SUM)
+        return good
+
+    def _named(self, rows: NDArray[np.int64], lists: Lists, layout: Layout) -> NDArray[np.bool_]:
+        """Records whose tallies count texts that they have; of those whose sizes fit."""
+        good = np.ones(len(rows), np.bool_)
+        sizes = lists["label_counts"][1].reshape(len(rows), len(layout.counts))
+        texts = np.diff(texts_of(self._data, self._text("texts", rows))[0])
+        for k, each in enumerate(layout.counts):
+            if each.text:
+                found, _ = _picked(lists, sizes, k)
+                wrong = (found < 0) | (found >= np.repeat(texts, sizes[:, k]))
+                good &= _none(wrong, np.concatenate([[0], np.cumsum(sizes[:, k])]))
         return good
 
     def _log(
@@ -222,16 +245,11 @@ class _Reading:
     def _spans(
         self, rows: NDArray[np.int64], lists: Lists, encoded: SignalNumbers
     ) -> tuple[Spans, ...]:
-        width = len(encoded.labels)
-        if not width:
-            return ()
-        sizes = lists["label_counts"][1].reshape(-1, width)
+        sizes = lists["label_counts"][1].reshape(len(rows), len(encoded.labels))
         spans = []
         for k, (labels, texts) in enumerate(zip(encoded.labels, encoded.texts, strict=True)):
             mine = np.ascontiguousarray(sizes[:, k])
-            total = int(mine.sum())
-            found, counts = np.empty(total, np.int64), np.empty(total, np.int64)
-            kernel.pick_lists(sizes, k, lists["labels"][1], lists["counts"][1], found, counts)
+            found, counts = _picked(lists, sizes, k)
             if isinstance(labels, BinLabels):
                 numbers = labels.columns(found)
             else:
@@ -241,6 +259,16 @@ class _Reading:
                 numbers = texts.of(self._data, Text(of.starts[at], of.lengths[at]))
             spans.append(Spans.of(mine, numbers.astype(np.uint16), narrowed(counts)))
         return tuple(spans)
+
+
+def _picked(
+    lists: Lists, sizes: NDArray[np.int64], which: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Labels and counts of one of each record's lists."""
+    total = int(sizes[:, which].sum())
+    labels, counts = np.empty(total, np.int64), np.empty(total, np.int64)
+    kernel.pick_lists(sizes, which, lists["labels"][1], lists["counts"][1], labels, counts)
+    return labels, counts
 
 
 def _none(wrong: NDArray[np.bool_], bounds: NDArray[np.int64]) -> NDArray[np.bool_]:
