@@ -30,7 +30,7 @@ from inferwatch_streams.notifications.notifier import Notifier
 from inferwatch_streams.notifications.routing import Route, Routing, Taste
 from inferwatch_streams.notifications.settings import NotificationsSettings
 from inferwatch_streams.notifications.templates import Templates, Words
-from inferwatch_streams.notifications.told_note import ToldNote
+from inferwatch_streams.notifications.told_note import ToldNote, written
 from inferwatch_streams.notifications.undelivered import Undelivered
 
 ENCODER = Encoder("alert", PinnedRegistry())
@@ -108,10 +108,10 @@ class Role:
         )  # fmt: skip
         self.assign()
 
-    def assign(self, note: str = "") -> None:
-        """Get both partitions, begun at the first offset, with what was committed beside it."""
+    def assign(self, note: str = "", start: int = FIRST) -> None:
+        """Get both partitions, begun at an offset, with what was committed beside it."""
         self.notifier.processor.assign({
-            PLACE: Assignment("id", FIRST, FIRST, note),
+            PLACE: Assignment("id", start, start, note),
             (INCIDENTS.name, 0): Assignment("id", 0, 0),
         })  # fmt: skip
 
@@ -288,6 +288,37 @@ def test_what_was_told_beyond_the_offset_is_told_to_nobody_again(
         await successor.tick()
         assert successor.channel.told == ["a-firing"]
         assert (successor.floor, successor.note) == (FIRST + 3, "")
+
+    asyncio.run(case())
+
+
+def test_one_that_dies_before_it_has_read_on_has_told_nothing_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the note says was not needed is, where what came before it was told meanwhile."""
+
+    async def case() -> None:
+        # That it ended was owed; that it came and went again was not needed any more.
+        note, _ = written({"ops": {FIRST}}, FIRST, FIRST + 3)
+        second = Role(monkeypatch, end=FIRST + 3)
+        second.before = [notice("a")]
+        second.channel.free.set()
+        second.assign(note)
+        await second.take(FIRST, alert("a", "resolved"), alert("a"))
+        for _ in range(9):
+            second.now += 5.0
+            await second.tick()
+        assert second.channel.told == ["a-resolved", "a-firing"]
+        third = Role(monkeypatch, end=FIRST + 3)
+        third.before = [notice("a")]
+        third.channel.free.set()
+        third.assign(second.note, second.floor)
+        await third.take(
+            second.floor,
+            *[alert("a", "resolved"), alert("a"), alert("a", "resolved")][second.floor - FIRST :],
+        )
+        await third.tick()
+        assert third.channel.told[-1:] == ["a-resolved"]
 
     asyncio.run(case())
 

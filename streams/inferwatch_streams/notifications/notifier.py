@@ -188,14 +188,12 @@ class Notifier:
         for topic, of in unsettled.items():
             at = (topic, 0)
             position = self.processor.position(at)
-            if position is None:
+            # What a note says hangs together: until all of it is taken in, it stands, and the offset
+            # that it was committed with. A part of it may be told by then, and make needed what
+            # was not.
+            if position is None or position < self._notes.get(at, NO_NOTE).until:
                 continue
             floor = min([position, *(min(offsets) for offsets in of.values() if offsets)])
-            note = self._notes.get(at, NO_NOTE)
-            if position < note.until:
-                # What it says is not taken in yet.
-                self.processor.done(at, floor, note.text)
-                continue
             text, until = written(of, floor, position)
             metrics.UNRECORDED.labels(topic).set(position - until)
             self.processor.done(at, floor, text)
