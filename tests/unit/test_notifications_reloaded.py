@@ -41,6 +41,7 @@ class Channel:
         name: See ``ChannelSettings``.
         kind: Likewise.
         told: Ids of what it was sent.
+        said: The titles of these messages.
         free: Whether it answers.
         outcome: What.
         closed: Whether it was let go of.
@@ -49,11 +50,12 @@ class Channel:
     name: str
     kind: str = "webhook"
     told: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     free: asyncio.Event = field(default_factory=asyncio.Event)
     outcome: str = DELIVERED
     closed: bool = False
+    templates: Templates = field(default_factory=lambda: Templates({}))
     manner = FREE
-    templates = Templates({})
 
     def open(self) -> "Channel":
         """See ``ChannelSettings``."""
@@ -61,7 +63,7 @@ class Channel:
 
     async def send(self, message: Message, words: Words) -> Answer:
         """See ``Channel``."""
-        del words
+        self.said.append(words.title)
         self.told += [one.notice_id for one in message.notices]
         await self.free.wait()
         return Answer(self.outcome, "told")
@@ -125,7 +127,8 @@ def test_what_waits_for_a_channel_goes_out_as_it_is_configured_now() -> None:
     """What is on its way ends as it began; after a failure it is tried the new way."""
 
     async def case() -> None:
-        old, new = Channel("ops", outcome=FAILED), Channel("ops")
+        old = Channel("ops", outcome=FAILED, templates=Templates({"title": "old"}))
+        new = Channel("ops", templates=Templates({"title": "new"}))
         telling = Telling(old)
         telling.take(notice("a"))
         await telling.until(lambda: old.told == ["a-firing-1"])
@@ -139,6 +142,7 @@ def test_what_waits_for_a_channel_goes_out_as_it_is_configured_now() -> None:
         await telling.until(lambda: not telling.owed and old.closed)
         assert old.told == ["a-firing-1"]
         assert new.told == ["b-firing-1", "a-firing-1", "a-resolved-2"]
+        assert (old.said, new.said) == (["old"], ["new"] * 3)
         await telling.dispatch.close()
         assert new.closed
 
@@ -208,6 +212,80 @@ def test_a_new_channel_learns_what_fires() -> None:
         telling.take(notice("a", RESOLVED, 2))
         await telling.until(lambda: not telling.owed)
         assert new.told == ["a-resolved-2"]
+
+    asyncio.run(case())
+
+
+ALERTMANAGER = """
+channels:
+  am: {type: alertmanager, url: "http://127.0.0.1:1", resend_interval: %s}
+  ops: {type: slack, webhook_url: {env: A}}
+routes: [{channels: [am, ops]}]
+"""
+
+
+def test_a_channel_that_is_as_it_was_keeps_what_it_asked_for(tmp_path: Path) -> None:
+    """Another was changed: one that wanted to be left alone still is, and so after a mere touch."""
+
+    async def case() -> None:
+        path = tmp_path / "n.yaml"
+        path.write_text(ALERTMANAGER % "5m", encoding="utf-8")
+        file = NotificationsFile(path, {"A": "https://a.example/a"})
+        now = [1000.0]
+        dispatch = Dispatch(
+            file.configuration, cast("Undelivered", Letters()), monotonic=lambda: now[0],
+            wall=lambda: AT / 1e6,
+        )  # fmt: skip
+        posts = dispatch._posts
+        posts["ops"].outbox.hold(2000.0)
+        dispatch.take(notice("a"), maybe_told=False)
+        path.write_text(ALERTMANAGER % "30s", encoding="utf-8")
+        changed = file.look()
+        assert changed is not None
+        dispatch.change(changed)
+        assert posts["ops"].outbox.due(now[0]) is None
+        assert posts["am"].outbox.due(now[0]) is not None
+        await dispatch.close()
+
+    asyncio.run(case())
+
+
+@pytest.mark.parametrize("interval", [30.0, 1200.0])
+def test_an_alertmanager_is_told_as_often_as_it_is_promised_now(
+    tmp_path: Path, interval: float
+) -> None:
+    """And of that at once: what still fires would be over there between two messages."""
+
+    async def case() -> None:
+        path = tmp_path / "n.yaml"
+        path.write_text(ALERTMANAGER % "5m", encoding="utf-8")
+        file = NotificationsFile(path, {"A": "https://a.example/a"})
+        now = [1000.0]
+        dispatch = Dispatch(
+            file.configuration, cast("Undelivered", Letters()), monotonic=lambda: now[0],
+            wall=lambda: AT / 1e6,
+        )  # fmt: skip
+        outbox = dispatch._posts["am"].outbox
+
+        def repeats() -> int | None:
+            message = outbox.due(now[0])
+            if message is None:
+                return None
+            outbox.finish(message, now[0])
+            return message.repeat
+
+        dispatch.take(notice("a"), maybe_told=False)
+        assert (repeats(), repeats()) == (0, None)
+        path.write_text(ALERTMANAGER % f"{interval:g}s", encoding="utf-8")
+        changed = file.look()
+        assert changed is not None
+        dispatch.change(changed)
+        assert (repeats(), repeats()) == (1, None)
+        now[0] += interval - 1.0
+        assert repeats() is None
+        now[0] += 1.0
+        assert repeats() == 2
+        await dispatch.close()
 
     asyncio.run(case())
 

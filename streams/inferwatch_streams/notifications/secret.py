@@ -47,6 +47,12 @@ class Secret:
         """The text itself."""
         return self._text
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
     @property
     def traces(self) -> frozenset[str]:
         """What must not be shown: the text, and of an address the parts that only it has."""
