@@ -83,6 +83,18 @@ def test_what_holds_itself_or_has_no_end_is_refused(text: str) -> None:
     assert refusal(text).startswith("r.yaml: is no YAML: ")
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["!!timestamp y", "!!bool y", "!!timestamp {=: y}", "1:" * 400 + "1.0"],
+    ids=["no-time", "no-truth", "no-text", "too-large"],
+)
+def test_a_value_that_is_not_what_it_says_is_told(value: str) -> None:
+    """PyYAML has errors of many kinds for it, and a role that reads its file again goes on."""
+    assert refusal(f"a: {value}\n") == (
+        "r.yaml: is no YAML: a value is not what its tag or its form says"
+    )
+
+
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """It is absent, or no text."""
     with pytest.raises(ConfigurationError, match="cannot be read"):

@@ -16,7 +16,7 @@ def read(text: str) -> tuple[yaml.Node | None, Any]:
 
     Raises:
         yaml.YAMLError: It is no YAML.
-        ValueError: It holds a date or a number that is none.
+        ValueError: It holds a date, a number, or another tagged value that is none.
         IndexError: It holds a number of no digits at all.
         RecursionError: It is nested too deeply.
     """
@@ -34,6 +34,9 @@ def _loaded(loader: Any) -> tuple[yaml.Node | None, Any]:
     try:
         node = loader.get_single_node()
         return node, None if node is None else loader.construct_document(node)
+    except (AttributeError, KeyError, OverflowError, TypeError) as error:
+        # PyYAML tries values without asking whether they can be what they say.
+        raise ValueError("a value is not what its tag or its form says") from error
     finally:
         loader.dispose()
 

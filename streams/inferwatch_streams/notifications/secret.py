@@ -88,8 +88,9 @@ def find_secret(reference: Mapping[str, str], environment: Mapping[str, str]) ->
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SecretError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise SecretError(f"{path} cannot be read: {why}.") from error
     try:
         text = data.decode("utf-8").strip()
     except UnicodeDecodeError:
