@@ -8,6 +8,8 @@ from notices import notice
 from telling_role import FIRST, Channel, Role, alert, configured
 
 from inferwatch_streams.notifications import notifier as module
+from inferwatch_streams.notifications import retrying
+from inferwatch_streams.notifications.message import FAILED, Answer
 
 
 def test_what_is_told_frees_the_offset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +140,34 @@ def test_one_that_stood_by_looks_at_the_file_before_it_tells(
         await role.take(FIRST, alert("a"))
         await role.tick()
         assert (role.channel.told, other.told) == ([], ["a-firing"])
+
+    asyncio.run(case())
+
+
+def test_one_that_stood_still_tries_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another may have the partitions now, and tell it: then this one never begins anew."""
+    monkeypatch.setattr(retrying, "BASE_SECONDS", 0.001)
+
+    async def case() -> None:
+        role = Role(monkeypatch)
+        attempts = 0
+
+        async def send(*_: object) -> Answer:
+            nonlocal attempts
+            attempts += 1
+            return Answer(FAILED, "500")
+
+        monkeypatch.setattr(role.channel, "send", send)
+        await role.take(FIRST, alert("a"))
+        await role.tick()
+        assert attempts
+        role.now += 60.0
+        await role.tick()
+        before = attempts
+        role.notifier.processor.assign({})
+        await role.tick()
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+        assert attempts == before
 
     asyncio.run(case())
 

@@ -135,8 +135,10 @@ class Notifier:
         slept = 0.0 if self._looked is None else now - self._looked
         self._looked = now
         if slept > self._settings.session_timeout_seconds:
-            # Another may tell now. Whoever has the partitions begins anew.
+            # Another may tell now. Whoever has the partitions begins anew, and that may not be this
+            # one: what it was trying is not tried on.
             self.processor.begin_anew(LeadingError(f"this process stood still for {slept:.0f} s"))
+            await self._dispatch.reset()
             return
         if self._caught_up(now):
             self._dispatch.send_due()
