@@ -257,9 +257,7 @@ def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_path_that_is_none_is_told(tmp_path: Path) -> None:
     """Of a secret, with the field that names it."""
-    (line,) = refusal(
-        tmp_path, 'channels:\n  x: {type: slack, webhook_url: {file: "a\\0b"}}\n', {}
-    )
+    (line,) = refusal(tmp_path, 'channels:\n  x: {type: slack, webhook_url: {file: "a\\0b"}}\n', {})
     assert line.startswith("n.yaml:2: channels.x.webhook_url: a\0b cannot be read: ")
 
 

@@ -17,8 +17,10 @@ from inferwatch_streams.notifications.configuration import (
     NotificationsConfiguration,
 )
 from inferwatch_streams.notifications.dispatch import Dispatch
+from inferwatch_streams.notifications.manner import Timing
 from inferwatch_streams.notifications.message import DELIVERED, FAILED, Answer, Message
 from inferwatch_streams.notifications.notice import RESOLVED, Notice
+from inferwatch_streams.notifications.post import Post
 from inferwatch_streams.notifications.reloading import NotificationsFile
 from inferwatch_streams.notifications.routing import Route, Routing, Taste
 from inferwatch_streams.notifications.templates import Templates, Words
@@ -216,75 +218,72 @@ def test_a_new_channel_learns_what_fires() -> None:
     asyncio.run(case())
 
 
-ALERTMANAGER = """
+FILE = """
 channels:
-  am: {type: alertmanager, url: "http://127.0.0.1:1", resend_interval: %s}
-  ops: {type: slack, webhook_url: {env: A}}
-routes: [{channels: [am, ops]}]
+  changed: {type: webhook, url: {env: A}, signing_secret: {env: KEY}, timeout: %s}
+  same: {type: slack, webhook_url: {env: A}, templates: {title: now}}
 """
 
 
-def test_a_channel_that_is_as_it_was_keeps_what_it_asked_for(tmp_path: Path) -> None:
-    """Another was changed: one that wanted to be left alone still is, and so after a mere touch."""
+@pytest.mark.parametrize("timeout", ["5s", "6s"])
+def test_a_channel_that_is_as_it_was_keeps_what_it_asked_for(tmp_path: Path, timeout: str) -> None:
+    """Another was changed, or the file was merely touched: who is to be left alone still is."""
 
     async def case() -> None:
         path = tmp_path / "n.yaml"
-        path.write_text(ALERTMANAGER % "5m", encoding="utf-8")
-        file = NotificationsFile(path, {"A": "https://a.example/a"})
-        now = [1000.0]
-        dispatch = Dispatch(
-            file.configuration, cast("Undelivered", Letters()), monotonic=lambda: now[0],
-            wall=lambda: AT / 1e6,
-        )  # fmt: skip
-        posts = dispatch._posts
-        posts["ops"].outbox.hold(2000.0)
-        dispatch.take(notice("a"), maybe_told=False)
-        path.write_text(ALERTMANAGER % "30s", encoding="utf-8")
-        changed = file.look()
-        assert changed is not None
-        dispatch.change(changed)
-        assert posts["ops"].outbox.due(now[0]) is None
-        assert posts["am"].outbox.due(now[0]) is not None
-        await dispatch.close()
+        path.write_text(FILE % "5s", encoding="utf-8")
+        key = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+        file = NotificationsFile(path, {"A": "https://a.example/a", "KEY": key})
+        posts = [
+            Post(of, cast("Undelivered", Letters()), lambda: 0.0, lambda: 0.0)
+            for of in file.configuration.channels.values()
+        ]
+        path.unlink()
+        assert file.look() is None
+        path.write_text(FILE % timeout, encoding="utf-8")
+        now = file.look()
+        assert now is not None
+        for post in posts:
+            post.outbox.hold(1000.0)
+            post.outbox.add(notice("a"), "g", Timing(), 0.0)
+            post.change(now.channels[post.name])
+        due = [post.name for post in posts if post.outbox.due(0.0) is not None]
+        assert due == (["changed"] if timeout == "6s" else [])
+        for post in posts:
+            await post.close()
 
     asyncio.run(case())
 
 
-@pytest.mark.parametrize("interval", [30.0, 1200.0])
-def test_an_alertmanager_is_told_as_often_as_it_is_promised_now(
-    tmp_path: Path, interval: float
-) -> None:
+@pytest.mark.parametrize("seconds", [30.0, 1200.0])
+def test_an_alertmanager_is_told_as_often_as_it_is_promised_now(seconds: float) -> None:
     """And of that at once: what still fires would be over there between two messages."""
+    channel = Channel("am", "alertmanager")
+    channel.free.set()
+
+    def resending(every: float) -> NotificationsConfiguration:
+        routing = Routing((Route(channels=("am",)),), {"am": Taste(mirror_seconds=every)})
+        return replace(configuration(channel), routing=routing)
 
     async def case() -> None:
-        path = tmp_path / "n.yaml"
-        path.write_text(ALERTMANAGER % "5m", encoding="utf-8")
-        file = NotificationsFile(path, {"A": "https://a.example/a"})
-        now = [1000.0]
+        now = 1000.0
         dispatch = Dispatch(
-            file.configuration, cast("Undelivered", Letters()), monotonic=lambda: now[0],
-            wall=lambda: AT / 1e6,
-        )  # fmt: skip
-        outbox = dispatch._posts["am"].outbox
+            resending(300.0), cast("Undelivered", Letters()), lambda: now, lambda: AT / 1e6
+        )
 
-        def repeats() -> int | None:
-            message = outbox.due(now[0])
-            if message is None:
-                return None
-            outbox.finish(message, now[0])
-            return message.repeat
+        async def messages() -> int:
+            dispatch.send_due()
+            await dispatch.settled(SECONDS)
+            return len(channel.told)
 
         dispatch.take(notice("a"), maybe_told=False)
-        assert (repeats(), repeats()) == (0, None)
-        path.write_text(ALERTMANAGER % f"{interval:g}s", encoding="utf-8")
-        changed = file.look()
-        assert changed is not None
-        dispatch.change(changed)
-        assert (repeats(), repeats()) == (1, None)
-        now[0] += interval - 1.0
-        assert repeats() is None
-        now[0] += 1.0
-        assert repeats() == 2
+        assert (await messages(), await messages()) == (1, 1)
+        dispatch.change(resending(seconds))
+        assert (await messages(), await messages()) == (2, 2)
+        now += seconds - 1.0
+        assert await messages() == 2
+        now += 1.0
+        assert await messages() == 3
         await dispatch.close()
 
     asyncio.run(case())

@@ -189,9 +189,9 @@ class Notifier:
         for topic, of in unsettled.items():
             at = (topic, 0)
             position = self.processor.position(at)
-            # What a note says hangs together: until all of it is taken in, it stands, and the offset
-            # that it was committed with. A part of it may be told by then, and make needed what
-            # was not.
+            # A note hangs together: until all that it speaks of is taken in, it stands, and the
+            # offset that it was committed with. What came first may be told by then, and make
+            # needed what was not.
             if position is None or position < self._notes.get(at, NO_NOTE).until:
                 continue
             floor = min([position, *(min(offsets) for offsets in of.values() if offsets)])
