@@ -1,11 +1,13 @@
 """The file of notifications: what is wrong is told with its line, and secrets are told nowhere."""
 
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 from notices import notice
 
+from inferwatch_streams.configuration.file import ConfigurationFile
 from inferwatch_streams.errors import ConfigurationError
 from inferwatch_streams.notifications.channels.kinds import KINDS
 from inferwatch_streams.notifications.configuration import (
@@ -237,6 +239,26 @@ def test_a_channel_may_be_called_like_a_secret(tmp_path: Path) -> None:
     """Its name says nothing of what it is."""
     found = read(tmp_path, "channels: {token: {type: pagerduty, routing_key: {env: PD}}}\n")
     assert [*found.channels] == ["token"]
+
+
+def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes a secret into it meanwhile does not find it in the log."""
+    sound = "channels: {ops: {type: slack, webhook_url: {env: HOOK}}}"
+    reads: list[Path] = []
+
+    def written_to(path: Path, schema: dict[str, Any]) -> ConfigurationFile:
+        reads.append(path)
+        return ConfigurationFile(str(path), sound if len(reads) == 1 else "channels: hush", schema)
+
+    monkeypatch.setattr(ConfigurationFile, "read", written_to)
+    assert read(tmp_path, sound).channels
+    assert len(reads) == 1
+
+
+def test_a_path_that_is_none_is_told(tmp_path: Path) -> None:
+    """Of a secret, with the field that names it."""
+    (line,) = refusal(tmp_path, 'channels:\n  x: {type: slack, webhook_url: {file: "a\\0b"}}\n', {})
+    assert line.startswith("n.yaml:2: channels.x.webhook_url: a\0b cannot be read: ")
 
 
 def test_a_secret_of_two_lines_is_refused(tmp_path: Path) -> None:

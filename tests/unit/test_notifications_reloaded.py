@@ -17,8 +17,10 @@ from inferwatch_streams.notifications.configuration import (
     NotificationsConfiguration,
 )
 from inferwatch_streams.notifications.dispatch import Dispatch
+from inferwatch_streams.notifications.manner import Timing
 from inferwatch_streams.notifications.message import DELIVERED, FAILED, Answer, Message
 from inferwatch_streams.notifications.notice import RESOLVED, Notice
+from inferwatch_streams.notifications.post import Post
 from inferwatch_streams.notifications.reloading import NotificationsFile
 from inferwatch_streams.notifications.routing import Route, Routing, Taste
 from inferwatch_streams.notifications.templates import Templates, Words
@@ -41,6 +43,7 @@ class Channel:
         name: See ``ChannelSettings``.
         kind: Likewise.
         told: Ids of what it was sent.
+        said: The titles of these messages.
         free: Whether it answers.
         outcome: What.
         closed: Whether it was let go of.
@@ -49,11 +52,12 @@ class Channel:
     name: str
     kind: str = "webhook"
     told: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     free: asyncio.Event = field(default_factory=asyncio.Event)
     outcome: str = DELIVERED
     closed: bool = False
+    templates: Templates = field(default_factory=lambda: Templates({}))
     manner = FREE
-    templates = Templates({})
 
     def open(self) -> "Channel":
         """See ``ChannelSettings``."""
@@ -61,7 +65,7 @@ class Channel:
 
     async def send(self, message: Message, words: Words) -> Answer:
         """See ``Channel``."""
-        del words
+        self.said.append(words.title)
         self.told += [one.notice_id for one in message.notices]
         await self.free.wait()
         return Answer(self.outcome, "told")
@@ -125,7 +129,8 @@ def test_what_waits_for_a_channel_goes_out_as_it_is_configured_now() -> None:
     """What is on its way ends as it began; after a failure it is tried the new way."""
 
     async def case() -> None:
-        old, new = Channel("ops", outcome=FAILED), Channel("ops")
+        old = Channel("ops", outcome=FAILED, templates=Templates({"title": "old"}))
+        new = Channel("ops", templates=Templates({"title": "new"}))
         telling = Telling(old)
         telling.take(notice("a"))
         await telling.until(lambda: old.told == ["a-firing-1"])
@@ -139,6 +144,7 @@ def test_what_waits_for_a_channel_goes_out_as_it_is_configured_now() -> None:
         await telling.until(lambda: not telling.owed and old.closed)
         assert old.told == ["a-firing-1"]
         assert new.told == ["b-firing-1", "a-firing-1", "a-resolved-2"]
+        assert (old.said, new.said) == (["old"], ["new"] * 3)
         await telling.dispatch.close()
         assert new.closed
 
@@ -208,6 +214,77 @@ def test_a_new_channel_learns_what_fires() -> None:
         telling.take(notice("a", RESOLVED, 2))
         await telling.until(lambda: not telling.owed)
         assert new.told == ["a-resolved-2"]
+
+    asyncio.run(case())
+
+
+FILE = """
+channels:
+  changed: {type: webhook, url: {env: A}, signing_secret: {env: KEY}, timeout: %s}
+  same: {type: slack, webhook_url: {env: A}, templates: {title: now}}
+"""
+
+
+@pytest.mark.parametrize("timeout", ["5s", "6s"])
+def test_a_channel_that_is_as_it_was_keeps_what_it_asked_for(tmp_path: Path, timeout: str) -> None:
+    """Another was changed, or the file was merely touched: who is to be left alone still is."""
+
+    async def case() -> None:
+        path = tmp_path / "n.yaml"
+        path.write_text(FILE % "5s", encoding="utf-8")
+        key = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+        file = NotificationsFile(path, {"A": "https://a.example/a", "KEY": key})
+        posts = [
+            Post(of, cast("Undelivered", Letters()), lambda: 0.0, lambda: 0.0)
+            for of in file.configuration.channels.values()
+        ]
+        path.unlink()
+        assert file.look() is None
+        path.write_text(FILE % timeout, encoding="utf-8")
+        now = file.look()
+        assert now is not None
+        for post in posts:
+            post.outbox.hold(1000.0)
+            post.outbox.add(notice("a"), "g", Timing(), 0.0)
+            post.change(now.channels[post.name])
+        due = [post.name for post in posts if post.outbox.due(0.0) is not None]
+        assert due == (["changed"] if timeout == "6s" else [])
+        for post in posts:
+            await post.close()
+
+    asyncio.run(case())
+
+
+@pytest.mark.parametrize("seconds", [30.0, 1200.0])
+def test_an_alertmanager_is_told_as_often_as_it_is_promised_now(seconds: float) -> None:
+    """And of that at once: what still fires would be over there between two messages."""
+    channel = Channel("am", "alertmanager")
+    channel.free.set()
+
+    def resending(every: float) -> NotificationsConfiguration:
+        routing = Routing((Route(channels=("am",)),), {"am": Taste(mirror_seconds=every)})
+        return replace(configuration(channel), routing=routing)
+
+    async def case() -> None:
+        now = 1000.0
+        dispatch = Dispatch(
+            resending(300.0), cast("Undelivered", Letters()), lambda: now, lambda: AT / 1e6
+        )
+
+        async def messages() -> int:
+            dispatch.send_due()
+            await dispatch.settled(SECONDS)
+            return len(channel.told)
+
+        dispatch.take(notice("a"), maybe_told=False)
+        assert (await messages(), await messages()) == (1, 1)
+        dispatch.change(resending(seconds))
+        assert (await messages(), await messages()) == (2, 2)
+        now += seconds - 1.0
+        assert await messages() == 2
+        now += 1.0
+        assert await messages() == 3
+        await dispatch.close()
 
     asyncio.run(case())
 

@@ -1,173 +1,15 @@
 """The role without a broker: from a chunk to a channel, and up to where all is told."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+import threading
 
 import pytest
-from batches import Record, batch, fetched
-from notices import AT, FREE, notice
-from prometheus_client import REGISTRY
+from notices import notice
+from telling_role import FIRST, Channel, Role, alert, configured
 
-from inferwatch_schemas.columnar.chunk import Assignment, Chunk
-from inferwatch_schemas.registry import PinnedRegistry
-from inferwatch_schemas.topics import ALERTS, INCIDENTS
-from inferwatch_schemas.wire import Encoder
-from inferwatch_streams.alerts.alert import Alert
-from inferwatch_streams.alerts.memory import Memory
-from inferwatch_streams.leading import record_processor
-from inferwatch_streams.leading.fence import EPOCH_HEADER
 from inferwatch_streams.notifications import notifier as module
-from inferwatch_streams.notifications.configuration import (
-    ChannelSettings,
-    NotificationsConfiguration,
-)
-from inferwatch_streams.notifications.dispatch import Dispatch
-from inferwatch_streams.notifications.message import DELIVERED, Answer, Message
-from inferwatch_streams.notifications.notice import Notice
-from inferwatch_streams.notifications.notifier import Notifier
-from inferwatch_streams.notifications.routing import Route, Routing, Taste
-from inferwatch_streams.notifications.settings import NotificationsSettings
-from inferwatch_streams.notifications.templates import Templates, Words
-from inferwatch_streams.notifications.told_note import ToldNote
-from inferwatch_streams.notifications.undelivered import Undelivered
-
-ENCODER = Encoder("alert", PinnedRegistry())
-PLACE = (ALERTS.name, 0)
-FIRST = 10
-
-
-@dataclass
-class Channel:
-    """Takes messages when it is let.
-
-    Attributes:
-        told: Ids of what it took or is about to.
-        free: Whether it answers.
-    """
-
-    told: list[str] = field(default_factory=list)
-    free: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def send(self, message: Message, words: Words) -> Answer:
-        """See ``Channel``."""
-        del words
-        self.told += [one.notice_id for one in message.notices]
-        await self.free.wait()
-        return Answer(DELIVERED, "200")
-
-    async def close(self) -> None:
-        """See ``Channel``."""
-
-
-class Settings:
-    """In place of ``ChannelSettings``: one that opens that channel."""
-
-    def __init__(self, name: str, channel: Channel) -> None:
-        self.name, self.kind, self.manner, self.templates = name, "slack", FREE, Templates({})
-        self.open = lambda: channel
-
-
-def configured(**channels: Channel) -> NotificationsConfiguration:
-    """Return what tells these channels of everything."""
-    return NotificationsConfiguration(
-        {name: cast("ChannelSettings", Settings(name, of)) for name, of in channels.items()},
-        Routing((Route(channels=tuple(channels)),), dict.fromkeys(channels, Taste())),
-    )
-
-
-class Role:
-    """The role as a worker runs it, begun at an offset.
-
-    Attributes:
-        channel: Its channel.
-        notifier: It.
-        now: The time.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, end: int = FIRST) -> None:
-        self.channel = Channel()
-        self.now = 100.0
-        self.before: list[Notice] = []
-        self.before_asked: list[int] = []
-        self.end = end
-        monkeypatch.setattr(record_processor, "epoch_before", lambda *_: 0)
-        monkeypatch.setattr(module, "read_before", self._read_before)
-        configuration = configured(ops=self.channel)
-        self.changed: list[NotificationsConfiguration] = []
-        self.notifier = Notifier(
-            NotificationsSettings(),
-            PinnedRegistry(),
-            lambda _: Dispatch(
-                configuration, cast("Undelivered", None), monotonic=lambda: self.now,
-                wall=lambda: AT / 1e6,
-            ),
-            lambda: self.changed.pop() if self.changed else None,
-            monotonic=lambda: self.now,
-        )  # fmt: skip
-        self.assign()
-
-    def assign(self, note: str = "") -> None:
-        """Get both partitions, begun at the first offset, with what was committed beside it."""
-        self.notifier.processor.assign({
-            PLACE: Assignment("id", FIRST, FIRST, note),
-            (INCIDENTS.name, 0): Assignment("id", 0, 0),
-        })  # fmt: skip
-
-    @property
-    def note(self) -> str:
-        """What would be committed beside the offset."""
-        return self.notifier.processor.notes()[PLACE]
-
-    def _read_before(self, *asked: Any) -> tuple[list[Notice], int]:
-        if asked[2] != ALERTS.name:
-            return [], 0
-        self.before_asked.append(asked[3].start)
-        return self.before, self.end
-
-    async def take(self, start: int, *alerts: Alert) -> None:
-        """Take a chunk of alerts."""
-        await self.notifier.processor.process(chunk(start, alerts))
-
-    async def tick(self) -> None:
-        """Tick, and let what it began go on."""
-        await self.notifier.tick()
-        for _ in range(10):
-            await asyncio.sleep(0)
-
-    @property
-    def floor(self) -> int:
-        """What may be committed."""
-        return self.floors[PLACE]
-
-    @property
-    def floors(self) -> Mapping[tuple[str, int], int]:
-        """Of both topics."""
-        return self.notifier.processor.floors()
-
-
-def chunk(start: int, alerts: Sequence[Alert]) -> Chunk:
-    """Return the chunk that a fetch of these records brings."""
-    records = [
-        Record(
-            number, ENCODER.encode(one.to_record()), one.fingerprint.encode(),
-            headers=[(EPOCH_HEADER, b"0")],
-        )
-        for number, one in enumerate(alerts)
-    ]  # fmt: skip
-    (found,) = fetched(batch(records, base_offset=start), start)
-    return replace(found, topic=ALERTS.name, partition=0)
-
-
-def alert(name: str, status: str = "firing") -> Alert:
-    """Return an alert that people are to be told of."""
-    identity = f"{name}-{status}"
-    return Alert(
-        fingerprint=name, event_time=AT, rule="Slow", kind="threshold", severity="high",
-        status=status, transition_id=identity, labels=(), summary=name, started_at=AT,
-        details=Memory(notification_id=identity).to_details({}),
-    )  # fmt: skip
+from inferwatch_streams.notifications import retrying
+from inferwatch_streams.notifications.message import FAILED, Answer
 
 
 def test_what_is_told_frees_the_offset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,71 +105,6 @@ def test_one_that_stood_still_begins_anew(monkeypatch: pytest.MonkeyPatch) -> No
     asyncio.run(case())
 
 
-def test_what_was_told_beyond_the_offset_is_told_to_nobody_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The next process has it from the note, which stands until what it says is taken in."""
-
-    async def case() -> None:
-        role = Role(monkeypatch)
-        await role.take(FIRST, alert("a"), alert("b", "pending"), alert("c", "inactive"))
-        await role.tick()
-        note = role.note
-        assert role.floor == FIRST
-        assert [ToldNote.read(note, FIRST + 3).told("ops", FIRST + at) for at in range(3)] == [
-            False, True, True,
-        ]  # fmt: skip
-        successor = Role(monkeypatch, end=FIRST + 3)
-        successor.channel.free.set()
-        successor.assign(note)
-        await successor.take(FIRST, alert("a"))
-        await successor.tick()
-        assert (successor.floor, successor.note) == (FIRST, note)
-        await successor.take(FIRST + 1, alert("b"), alert("c"))
-        await successor.tick()
-        await successor.tick()
-        assert successor.channel.told == ["a-firing"]
-        assert (successor.floor, successor.note) == (FIRST + 3, "")
-
-    asyncio.run(case())
-
-
-def test_a_note_survives_that_the_role_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is broken off when it leaves is owed, and the rest is not."""
-    monkeypatch.setattr(module, "DRAIN_SECONDS", 0.01)
-
-    async def case() -> None:
-        role = Role(monkeypatch)
-        await role.take(FIRST, alert("a"), alert("b", "inactive"))
-        await role.tick()
-        await role.notifier.processor.drain()
-        told = ToldNote.read(role.note, FIRST + 2)
-        assert (told.told("ops", FIRST), told.told("ops", FIRST + 1)) == (False, True)
-
-    asyncio.run(case())
-
-
-def test_a_note_that_is_none_of_ours_has_all_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is counted, and stops nothing."""
-
-    def unreadable() -> float:
-        name = "inferwatch_notifications_unreadable_notes_total"
-        return REGISTRY.get_sample_value(name, {"topic": ALERTS.name}) or 0.0
-
-    async def case() -> None:
-        role = Role(monkeypatch, end=FIRST + 1)
-        role.channel.free.set()
-        before = unreadable()
-        role.assign("somebody else's")
-        await role.take(FIRST, alert("a"))
-        await role.tick()
-        await role.tick()
-        assert role.channel.told == ["a-firing"]
-        assert (role.floor, unreadable() - before) == (FIRST + 1, 1.0)
-
-    asyncio.run(case())
-
-
 def test_other_channels_are_told_once_the_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Within seconds; one that is new learns from the log what was told before."""
 
@@ -339,8 +116,7 @@ def test_other_channels_are_told_once_the_file_says_so(monkeypatch: pytest.Monke
         new = Channel(free=role.channel.free)
         role.changed.append(configured(ops=role.channel, new=new))
         role.before = [notice("a"), notice("b")]
-        role.now += module.LOOK_SECONDS
-        await role.tick()
+        await role.notifier.look()
         assert role.before_asked[-1] == FIRST + 1
         await role.take(FIRST + 1, *(alert(name, "resolved") for name in "abc"))
         await role.tick()
@@ -364,5 +140,56 @@ def test_one_that_stood_by_looks_at_the_file_before_it_tells(
         await role.take(FIRST, alert("a"))
         await role.tick()
         assert (role.channel.told, other.told) == ([], ["a-firing"])
+
+    asyncio.run(case())
+
+
+def test_one_that_stood_still_tries_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another may have the partitions now, and tell it: then this one never begins anew."""
+    monkeypatch.setattr(retrying, "BASE_SECONDS", 0.001)
+
+    async def case() -> None:
+        role = Role(monkeypatch)
+        attempts = 0
+
+        async def send(*_: object) -> Answer:
+            nonlocal attempts
+            attempts += 1
+            return Answer(FAILED, "500")
+
+        monkeypatch.setattr(role.channel, "send", send)
+        await role.take(FIRST, alert("a"))
+        await role.tick()
+        assert attempts
+        role.now += 60.0
+        await role.tick()
+        before = attempts
+        role.notifier.processor.assign({})
+        await role.tick()
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+        assert attempts == before
+
+    asyncio.run(case())
+
+
+def test_a_file_that_takes_long_to_read_keeps_nobody_from_being_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor does the role seem to have stood still meanwhile."""
+
+    async def case() -> None:
+        role = Role(monkeypatch)
+        role.channel.free.set()
+        await role.tick()
+        read = threading.Event()
+        monkeypatch.setattr(role.notifier, "_changed", lambda: read.wait(10.0) and None)
+        looking = asyncio.create_task(role.notifier.look())
+        for _ in range(3):
+            role.now += 8.0
+            await role.tick()
+        assert not looking.done()
+        assert not role.notifier.processor.read_again
+        read.set()
+        await looking
 
     asyncio.run(case())

@@ -64,9 +64,10 @@ class ConfigurationFile:
         self._lines: dict[tuple[Key, ...], int] = {}
         self._wrong: list[Problem] = []
         with _no_collection():
-            self._read(text, schema)
+            self._read(text)
+            self.hold_against(schema)
 
-    def _read(self, text: str, schema: Mapping[str, Any]) -> None:
+    def _read(self, text: str) -> None:
         name = self.name
         try:
             node = nodes_of(text)
@@ -84,6 +85,13 @@ class ConfigurationFile:
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{name}: is no YAML: {error}") from error
         self.refuse(self._wrong)
+
+    def hold_against(self, schema: Mapping[str, Any]) -> None:
+        """Refuse the file where it does not fulfil a further schema.
+
+        Raises:
+            ConfigurationError: It does not; tells of every field.
+        """
         if _fulfils(schema, self.data):
             return
         validator = jsonschema.Draft202012Validator(schema)

@@ -42,9 +42,10 @@ def data_of(node: yaml.Node) -> Any:
     """
     try:
         return SafeConstructor().construct_document(node)
-    except (AttributeError, LookupError, OverflowError) as error:
+    except (AttributeError, LookupError, OverflowError, TypeError) as error:
         # PyYAML's constructors take for granted that a tag fits: of "!!bool x" they raise KeyError.
-        raise ValueError(f"a value does not fit its type: {error}") from error
+        # The value is not said: it may be a secret.
+        raise ValueError("a value is not what its tag or its form says") from error
 
 
 def _composed(loader: Any) -> yaml.Node | None:

@@ -97,9 +97,12 @@ def read_configuration(path: Path, environment: Mapping[str, str]) -> Notificati
     Raises:
         ConfigurationError: It cannot be used; tells of every field, and never of a secret.
     """
+    # Read once: it may be written at any time.
+    file = ConfigurationFile.read(path, {})
     # What does not fulfil the schema is told with its value, so secrets are looked for before.
-    refuse_literal_secrets(ConfigurationFile.read(path, {}))
-    return configuration_of(ConfigurationFile.read(path, FILE_SCHEMA), environment)
+    refuse_literal_secrets(file)
+    file.hold_against(FILE_SCHEMA)
+    return configuration_of(file, environment)
 
 
 def refuse_literal_secrets(file: ConfigurationFile) -> None:

@@ -85,6 +85,9 @@ class Dispatch:
                 self._posts[name] = self._post(settings)
             else:
                 self._posts[name].change(settings)
+                timing = configuration.routing.tastes[name].mirroring
+                if timing is not None:
+                    self._posts[name].outbox.retime(timing, self._monotonic())
         return frozenset(new)
 
     def _remove(self, post: Post) -> None:

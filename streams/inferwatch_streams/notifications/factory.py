@@ -16,7 +16,7 @@ from inferwatch_schemas.registry import open_registry
 from inferwatch_streams.leading.assignor import OneLeader
 from inferwatch_streams.notifications import metrics
 from inferwatch_streams.notifications.dispatch import Dispatch
-from inferwatch_streams.notifications.notifier import Notifier
+from inferwatch_streams.notifications.notifier import LOOK_SECONDS, Notifier
 from inferwatch_streams.notifications.reloading import NotificationsFile
 from inferwatch_streams.notifications.undelivered import Undelivered
 
@@ -96,4 +96,5 @@ def create_app(settings: NotificationsSettings) -> NotificationsApp:
             await processor.process(chunk)
 
     app.timer(settings.tick_seconds)(notifier.tick)
+    app.timer(LOOK_SECONDS)(notifier.look)
     return app

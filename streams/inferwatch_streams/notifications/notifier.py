@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 TOPICS: Final = (ALERTS.name, INCIDENTS.name)
 # The transport waits a little longer for the drain.
 DRAIN_SECONDS: Final = 8.0
-# How soon a file that has changed is noticed.
+#: How often to look whether the file has changed.
 LOOK_SECONDS: Final = 2.0
 # What was in the log at the beginning comes within this time, or is not waited for.
 CATCH_UP_SECONDS: Final = 30.0
@@ -69,8 +69,7 @@ class Notifier:
         self.processor = RecordProcessor(settings.kafka, registry, TOPICS, self, fenced=TOPICS)
         self._dispatch = dispatch(self.processor)
         self._changed = changed
-        self._looked_at_file = -LOOK_SECONDS
-        # Held while the log is read for channels that are new.
+        # Held while the file is looked at, and the log is read for channels that are new.
         self._taking = asyncio.Lock()
         self._topic_ids: dict[str, str] = {}
         # Offset after the last record that was taken.
@@ -136,24 +135,26 @@ class Notifier:
         slept = 0.0 if self._looked is None else now - self._looked
         self._looked = now
         if slept > self._settings.session_timeout_seconds:
-            # Another may tell now. Whoever has the partitions begins anew.
+            # Another may tell now. Whoever has the partitions begins anew, and that may not be this
+            # one: what it was trying is not tried on.
             self.processor.begin_anew(LeadingError(f"this process stood still for {slept:.0f} s"))
+            await self._dispatch.reset()
             return
         if self._caught_up(now):
             self._dispatch.send_due()
         self._say_done()
-        if now - self._looked_at_file >= LOOK_SECONDS:
-            self._looked_at_file = now
-            await self._look()
 
-    async def _look(self) -> None:
-        """Go on with other channels and routes, where the file says so now."""
-        configuration = await asyncio.to_thread(self._changed)
-        if configuration is None:
+    async def look(self) -> None:
+        """Go on with other channels and routes, where the file says so now; apart from ``tick``."""
+        if not await self.processor.ready() or self._leaving:
             return
+        # Also around the reading: what is older must not come after what a beginning has found.
         async with self._taking:
+            configuration = await asyncio.to_thread(self._changed)
+            if configuration is None:
+                return
             new = self._dispatch.change(configuration)
-            # Twice of each of two topics, and this worker must not seem to have stood still.
+            # No record is taken in meanwhile.
             seconds = self._settings.session_timeout_seconds / 5
             for (topic, partition), offset in sorted(self._taken.items()) if new else ():
                 start = Assignment(self._topic_ids[topic], offset, offset)
@@ -188,14 +189,12 @@ class Notifier:
         for topic, of in unsettled.items():
             at = (topic, 0)
             position = self.processor.position(at)
-            if position is None:
+            # A note hangs together: until all that it speaks of is taken in, it stands, and the
+            # offset that it was committed with. What came first may be told by then, and make
+            # needed what was not.
+            if position is None or position < self._notes.get(at, NO_NOTE).until:
                 continue
             floor = min([position, *(min(offsets) for offsets in of.values() if offsets)])
-            note = self._notes.get(at, NO_NOTE)
-            if position < note.until:
-                # What it says is not taken in yet.
-                self.processor.done(at, floor, note.text)
-                continue
             text, until = written(of, floor, position)
             metrics.UNRECORDED.labels(topic).set(position - until)
             self.processor.done(at, floor, text)

@@ -169,6 +169,13 @@ class Outbox:
         self._manner = manner
         self._held_until = 0.0
 
+    def retime(self, timing: Timing, now: float) -> None:
+        """Say again what holds at other intervals, and at once: the last promised the old one."""
+        for place in self._groups.values():
+            if place.timing != timing and place.sent_at is not None:
+                place.sent_at = now - timing.repeat_interval
+            place.timing = timing
+
     def hold(self, until: float) -> None:
         """Send nothing before a time: the channel asked for it."""
         self._held_until = max(self._held_until, until)

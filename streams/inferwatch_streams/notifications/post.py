@@ -70,10 +70,12 @@ class Post:
         self._closing: set[asyncio.Task[None]] = set()
 
     def change(self, settings: ChannelSettings) -> None:
-        """Send what is still to be told as other settings say.
+        """Send what is still to be told as other settings say; nothing comes of the same ones.
 
         An attempt that is on its way ends as it began; the next one is made the new way.
         """
+        if settings == self._settings:
+            return
         before, self._channel = self._channel, settings.open()
         self._settings = settings
         self.outbox.change(settings.manner)
@@ -111,10 +113,11 @@ class Post:
         if not message.repeat:
             copies = sum(one.notice_id in self.maybe_told for one in message.notices)
             metrics.COPIES_POSSIBLE.labels(self.name).inc(copies)
-        words = self._settings.templates.words(message)
         attempts = 0
         while True:
             attempts += 1
+            # Anew: the channel may have been changed since the last attempt.
+            words = self._settings.templates.words(message)
             answer = await attempt(self.name, self._channel, message, words)
             metrics.ATTEMPTS.labels(self.name, answer.status).inc()
             left = message.deadline - self._monotonic()

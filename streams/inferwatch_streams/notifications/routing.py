@@ -54,6 +54,13 @@ class Taste:
     one_by_one: bool = False
     mirror_seconds: float | None = None
 
+    @property
+    def mirroring(self) -> Timing | None:
+        """When one that mirrors all alerts is told; None of others."""
+        if self.mirror_seconds is None:
+            return None
+        return Timing(repeat_interval=self.mirror_seconds)
+
     def wants(self, notice: Notice) -> bool:
         """Whether it is told of a notice at all."""
         return {RESOLVED: self.resolved, ACKNOWLEDGED: self.acknowledged}.get(notice.state, True)
@@ -96,8 +103,8 @@ class Routing:
 
     def _destination(self, name: str, notice: Notice, group: str, timing: Timing) -> Destination:
         taste = self.tastes[name]
-        if taste.mirror_seconds is not None:
-            return Destination(name, "", Timing(repeat_interval=taste.mirror_seconds))
+        if taste.mirroring is not None:
+            return Destination(name, "", taste.mirroring)
         if taste.one_by_one:
             repeat = timing.repeat_interval
             return Destination(name, notice.subject, Timing(repeat_interval=repeat))

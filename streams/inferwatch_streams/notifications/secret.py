@@ -47,6 +47,12 @@ class Secret:
         """The text itself."""
         return self._text
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
     @property
     def traces(self) -> frozenset[str]:
         """What must not be shown: the text, and of an address the parts that only it has."""
@@ -82,8 +88,9 @@ def find_secret(reference: Mapping[str, str], environment: Mapping[str, str]) ->
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SecretError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise SecretError(f"{path} cannot be read: {why}.") from error
     try:
         text = data.decode("utf-8").strip()
     except UnicodeDecodeError:

@@ -113,7 +113,14 @@ class Templates:
         Raises:
             NotificationTemplateError: One is no template, or names what there is not.
         """
+        self._texts = dict(own)
         self._own = {name: _compiled(name, text) for name, text in own.items()}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Templates) and self._texts == other._texts
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._texts.items()))
 
     def words(self, message: Message) -> Words:
         """A message in words; where a template fails, the default one speaks."""

@@ -34,13 +34,11 @@ class ToldNote:
         base: Offset that it begins at; below, everything is settled.
         until: Offset up to which it says anything.
         edges: By a channel's digest, where settled and unsettled offsets begin in turns.
-        text: The note itself.
     """
 
     base: int = 0
     until: int = 0
     edges: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    text: str = ""
 
     def told(self, channel: str, offset: int) -> bool:
         """Whether it says that a channel needs to be told no more of an offset."""
@@ -72,7 +70,7 @@ class ToldNote:
             channel, _, runs = entry.partition("=")
             edges[channel] = tuple(accumulate(map(_number, runs.split(".")), initial=base))
             until = max(until, edges[channel][-1])
-        return cls(base, min(until, end), edges, text)
+        return cls(base, min(until, end), edges)
 
 
 NO_NOTE: Final = ToldNote()
