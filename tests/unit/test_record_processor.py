@@ -17,7 +17,8 @@ from inferwatch_schemas.topics import AGGREGATES, ALERTS, COMMANDS
 from inferwatch_streams.errors import LeadingError, SupersededError, TakeOverError
 from inferwatch_streams.leading import record_processor as module
 from inferwatch_streams.leading.fence import CLAIM_KEY, EPOCH_HEADER
-from inferwatch_streams.leading.record_processor import RecordProcessor, TakenRecord
+from inferwatch_streams.leading.record_handler import TakenRecord
+from inferwatch_streams.leading.record_processor import RecordProcessor
 
 ALERT, SILENCE = example_values(ALERTS, 1)
 COMMAND, OTHER = example_values(COMMANDS, 2)

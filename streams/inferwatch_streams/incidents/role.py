@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from inferwatch_streams.incidents.reloading import Decided
     from inferwatch_streams.incidents.runner import Runner
     from inferwatch_streams.incidents.settings import IncidentsSettings
-    from inferwatch_streams.leading.record_processor import TakenRecord
+    from inferwatch_streams.leading.record_handler import TakenRecord
     from inferwatch_streams.leading.state_topic import StateTopic
 
 log = structlog.get_logger(__name__)

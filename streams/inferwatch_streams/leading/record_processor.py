@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -23,6 +22,7 @@ from inferwatch_streams.errors import LeadingError
 from inferwatch_streams.leading import metrics
 from inferwatch_streams.leading.fence import EPOCH_HEADER, Fence
 from inferwatch_streams.leading.partition_log import epoch_before, epoch_of
+from inferwatch_streams.leading.record_handler import TakenRecord
 from inferwatch_streams.leading.state_record import named
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
     from inferwatch_schemas.kafka import KafkaSettings
     from inferwatch_schemas.registry import Registry
+    from inferwatch_streams.leading.record_handler import RecordHandler
 
 log = structlog.get_logger(__name__)
 
@@ -42,56 +43,6 @@ MAX_BACKOFF_SECONDS: Final = 5.0
 BEGINNING: Final = "the role's state to be read"
 #: One that lost its state lets the group settle first: two that claim in turns would help nobody.
 CALM_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class TakenRecord:
-    """One record of a topic.
-
-    Attributes:
-        topic: Where it stands.
-        partition: Likewise.
-        offset: Likewise.
-        timestamp_ms: When the broker took it, in milliseconds since 1970.
-        key: Its key; None where it has none.
-        schema: Name of its schema; None where it removes its key.
-        record: What it says; None where it removes its key.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: str | None
-    schema: str | None
-    record: dict[str, Any] | None
-
-
-class RecordHandler(Protocol):
-    """What a role does with records."""
-
-    async def begin(self, assignments: Mapping[TopicPartition, Assignment]) -> None:
-        """Forget everything, and begin: take the state over, where there is one.
-
-        What was given before and not said to be done is given again.
-
-        Raises:
-            LeadingError: It failed, and is tried again a moment later.
-            SchemasError: Likewise.
-        """
-        ...
-
-    async def take(self, taken: TakenRecord) -> None:
-        """Take the next record of its partition.
-
-        Raises:
-            LeadingError: This worker leads no more: it begins anew.
-        """
-        ...
-
-    async def drain(self) -> None:
-        """Make durable what was taken, and say so; the partitions are about to be given away."""
-        ...
 
 
 class RecordProcessor:

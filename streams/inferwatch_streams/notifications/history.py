@@ -11,7 +11,7 @@ from inferwatch_schemas.errors import KafkaUnavailableError, UnknownSchemaError
 from inferwatch_streams.leading.fence import Fence
 from inferwatch_streams.leading.metrics import UNUSABLE
 from inferwatch_streams.leading.partition_log import PartitionLog
-from inferwatch_streams.leading.record_processor import TakenRecord
+from inferwatch_streams.leading.record_handler import TakenRecord
 from inferwatch_streams.leading.state_record import named
 from inferwatch_streams.notifications.notice import RESOLVED, Origin
 from inferwatch_streams.notifications.notices import notice_of

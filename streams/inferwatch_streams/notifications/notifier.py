@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from inferwatch_schemas.columnar.chunk import TopicPartition
     from inferwatch_schemas.registry import Registry
-    from inferwatch_streams.leading.record_processor import TakenRecord
+    from inferwatch_streams.leading.record_handler import TakenRecord
     from inferwatch_streams.notifications.configuration import NotificationsConfiguration
     from inferwatch_streams.notifications.dispatch import Dispatch
     from inferwatch_streams.notifications.settings import NotificationsSettings

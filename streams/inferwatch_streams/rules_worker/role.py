@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from inferwatch_schemas.columnar.chunk import Assignment, Chunk, TopicPartition
     from inferwatch_schemas.registry import Registry
-    from inferwatch_streams.leading.record_processor import TakenRecord
+    from inferwatch_streams.leading.record_handler import TakenRecord
     from inferwatch_streams.rules.completeness import Gaps
     from inferwatch_streams.rules.definition import Rule
     from inferwatch_streams.rules.finding import Finding
