@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.benchmarks.processors import on_what_is_free
+
 # Less than this part of a CPU for so long is a process that waits.
 QUIET_SECONDS = 1.5
 QUIET_LOAD = 0.1
@@ -123,10 +125,13 @@ class Measured:
 
 @contextmanager
 def started(command: list[str], folder: Path, **variables: str) -> Iterator[Measured]:
-    """Run a contender, which is killed however this ends; its log is printed where it failed."""
+    """Run a contender, which is killed however this ends; its log is printed where it failed.
+
+    It has the CPUs for itself that this process was kept off.
+    """
     log = folder / "contender.log"
     own = {name: value for name, value in os.environ.items() if not name.startswith("INFERWATCH_")}
-    with log.open("wb") as output:
+    with log.open("wb") as output, on_what_is_free():
         process = subprocess.Popen(  # noqa: S603 -- our own programs, no shell
             command, stdout=output, stderr=subprocess.STDOUT, env=own | variables, cwd=REPOSITORY
         )
