@@ -159,6 +159,20 @@ def test_what_is_silenced_before_it_was_told_is_not_told() -> None:
     assert not silenced.knows("a")
 
 
+def test_what_got_worse_and_was_inhibited_before_that_was_told_is_told_after() -> None:
+    """Once, under the id that it had; what was told before it was inhibited is not told again."""
+    outbox = Outbox(FREE)
+    add(outbox, notice("a"), timing=GROUPED)
+    assert tell(outbox, 30.0) == ["a-firing-1"]
+    worse = notice("a", number=2)
+    add(outbox, worse, replace(worse, muted=True), now=31.0, timing=GROUPED)
+    assert tell(outbox, 400.0) == []
+    add(outbox, worse, worse, now=401.0, timing=GROUPED)
+    assert tell(outbox, 800.0) == ["a-firing-2"]
+    add(outbox, replace(worse, muted=True), worse, now=801.0, timing=GROUPED)
+    assert tell(outbox, 1200.0) == []
+
+
 def test_whoever_heard_that_it_began_hears_that_it_ended() -> None:
     """Also under a silence, which keeps repeats away."""
     outbox = Outbox(FREE)

@@ -22,12 +22,14 @@ class Member:
     Attributes:
         latest: Its newest notice.
         told: Whether the last that people were told is that it holds.
+        said: Id of the last notice that people were told, or that is on its way to them.
         maybe_told: Whether a process before this one may have told so, and not recorded it.
         pending: What is still to be told, in order.
     """
 
     latest: Notice
     told: bool = False
+    said: str = ""
     maybe_told: bool = False
     pending: list[Notice] = field(default_factory=list)
 
@@ -54,7 +56,8 @@ class Group:
             notice: It.
             maybe_told: Whether a process before this one may have told it, and not recorded it.
         """
-        changed = member.latest.notice_id != notice.notice_id
+        # What was silenced or inhibited before it was said may come back under the same id.
+        new = notice.notice_id not in {member.said, *(one.notice_id for one in member.pending)}
         member.latest = notice
         if flaps(notice):
             # What was said, or is about to be, stands until it is calm.
@@ -64,7 +67,7 @@ class Group:
         elif notice.muted:
             # Silenced before it was said.
             member.pending = [one for one in member.pending if one.state == RESOLVED]
-        elif changed or not (member.pending or self._stands(member)):
+        elif new:
             _append(member, notice)
         else:
             # Its offset stays that of the first record: what lies below the committed one was told.

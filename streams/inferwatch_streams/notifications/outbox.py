@@ -57,7 +57,7 @@ class Outbox:
         if notice.muted:
             self._tidy(place, notice.subject)
             return
-        member.told = True
+        member.told, member.said = True, notice.notice_id
         # As if it had been said again at every interval: a restart does not start that anew.
         repeats, into = divmod(max(0.0, age), place.timing.repeat_interval)
         place.repeats = int(repeats) + 1
@@ -140,11 +140,11 @@ class Outbox:
         message = self._message(place, ready[key])
         place.flying = message
         place.ready = NEVER
-        sent = {one.notice_id for one in message.notices}
-        for subject in {one.subject for one in message.notices}:
-            member = place.members[subject]
-            member.pending = [one for one in member.pending if one.notice_id not in sent]
-            self._tidy(place, subject)
+        for notice in message.notices:
+            member = place.members[notice.subject]
+            member.said = notice.notice_id
+            member.pending = [one for one in member.pending if one.notice_id != notice.notice_id]
+            self._tidy(place, notice.subject)
         self._flying += 1
         self._sent.append(now)
         return message
