@@ -41,8 +41,8 @@ INTERRUPTED: Final = (
 def given_up(attempts: int) -> str:
     """Why one that was tried so often is not tried again."""
     return (
-        f"workers ended {attempts} times while they were at it, which may have ended them: it may "
-        "have been done, and is given up."
+        f"begun {attempts} times by workers that ended, or led no more, before it was done. It may "
+        "be what ends them, and it may have been done: it is given up."
     )
 
 
