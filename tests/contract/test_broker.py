@@ -30,7 +30,7 @@ from confluent_kafka import (
 from confluent_kafka import TopicPartition as Offset
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
-from inferwatch_streams.transport.driver import fetch_limits
+from inferwatch_streams.transport.fetch_limits import fetch_limits
 
 MEMBER = Path(__file__).with_name("group_member.py")
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}

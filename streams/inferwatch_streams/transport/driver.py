@@ -38,8 +38,9 @@ from mode import Service
 
 from inferwatch_schemas.columnar.stalls import Observation
 from inferwatch_schemas.columnar.watchdog import LOOK_SECONDS
-from inferwatch_schemas.errors import SchemasError
+from inferwatch_schemas.errors import KafkaUnavailableError, SchemasError
 from inferwatch_streams.transport import fetch, rehearsal
+from inferwatch_streams.transport.fetch_limits import fetch_limits
 from inferwatch_streams.transport.inflate import check_codecs
 from inferwatch_streams.transport.partition_states import (
     PartitionState,
@@ -79,29 +80,7 @@ LOST_OWNERSHIP = (
 WATCH_SECONDS: Final = 1.0
 # How soon a topic that was created again is noticed.
 WATCH_TOPICS_SECONDS: Final = 5.0
-FETCH_MIN_BYTES: Final = 64 * 1024
-FETCH_WAIT_MS: Final = 200
-# Partitions whose share of a fetch may be full at once: a bound on a response's size.
-FETCHED_PARTITIONS: Final = 8
-
-
-def fetch_limits(partition_bytes: int) -> dict[str, int]:
-    """What a fetch may bring, and how long it may wait for more, in aiokafka's settings.
-
-    Args:
-        partition_bytes: Most bytes of one partition.
-    """
-    most = FETCHED_PARTITIONS * partition_bytes
-    return {
-        "max_partition_fetch_bytes": partition_bytes,
-        # The embedded broker heeds only this one.
-        "fetch_max_bytes": most,
-        # Producers' batches come in ones and twos where events are few; a chunk for each would
-        # cost more than its events. They wait for more, for a fifth of a second at most. Asked for
-        # more than it may send, the embedded broker sends nothing, for ever.
-        "fetch_min_bytes": min(FETCH_MIN_BYTES, most),
-        "fetch_max_wait_ms": FETCH_WAIT_MS,
-    }
+SEEK_AGAIN_SECONDS: Final = 0.5
 
 
 class ConsumerThread(stock.AIOKafkaConsumerThread):
@@ -232,9 +211,7 @@ class Consumer(stock.Consumer):
         Faust calls this after each assignment, before it delivers anything.
         """
         async with self._seeking:
-            found = await self._chunk_thread.starting_points()
-            names = frozenset(tp.topic for tp in found)
-            ids = await asyncio.to_thread(self._processor.topic_ids, names) if names else {}
+            found, ids = await self._found()
             # A topic that vanished has no id; the next assignment leaves it out.
             found = {tp: point for tp, point in found.items() if tp.topic in ids}
             others = self._tell_of_other_topics(ids)
@@ -256,6 +233,23 @@ class Consumer(stock.Consumer):
             for tp in found:
                 # Faust drops, without a word, what lies below the offset it read last.
                 self._read_offset[tp] = None
+
+    async def _found(self) -> tuple[dict[TP, StartingPoint], Mapping[str, str]]:
+        """Where the assigned partitions begin, and their topics' ids, once Kafka says so.
+
+        A broker that has just come back may answer one client and not yet the other. An error here
+        would end the worker.
+        """
+        while True:
+            found = await self._chunk_thread.starting_points()
+            names = frozenset(tp.topic for tp in found)
+            try:
+                return found, await asyncio.to_thread(self._processor.topic_ids, names)
+            except KafkaUnavailableError as error:
+                if self.should_stop:
+                    raise
+                log.warning("not begun, will be tried again", error=str(error))
+            await self.sleep(SEEK_AGAIN_SECONDS)
 
     def _tell_of_other_topics(self, ids: Mapping[str, str]) -> frozenset[str]:
         """The names that this worker knew as another topic's."""
