@@ -1,8 +1,8 @@
 """Which CPUs a contender has to itself, apart from the servers it talks to.
 
-A server that is as busy as the contender, on the same CPUs, drives its memory out of their caches,
-and the same work takes more CPU time then. Beside a database that has a machine of its own it does
-not. Linux alone keeps processes to CPUs this way; elsewhere, and on one CPU, nothing is kept apart.
+Beside a server that is as busy as the contender, on the same CPUs, the same work was seen to take
+more CPU time (why was not measured; caches are likely). A database may have a machine of its own.
+Linux alone keeps processes to CPUs this way; elsewhere, and on one CPU, nothing is kept apart.
 """
 
 import os
